@@ -1,0 +1,1 @@
+"""What is fast, against what: each file is ``python -m benchmarks.NAME --json FILE``."""

@@ -1,0 +1,1 @@
+"""What the camera would have seen: mattes, pairing, perturbation, rendering."""

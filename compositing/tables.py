@@ -1,0 +1,122 @@
+"""The schemas of the frames, plan and shards tables; written and read by ``curation.tables``."""
+
+import pyarrow as pa
+
+from curation.tables import Table
+
+SETS = ("base", "refine", "valid", "test")
+STRENGTHS = ("train", "exact", "mild", "hard")
+
+FRAMES = Table(
+    name="frames",
+    version=1,
+    key=("dataset", "clip", "frame"),
+    columns={
+        "dataset": (pa.string(), "name of the dataset, such as videomatte240k"),
+        "frame_id": (pa.string(), "BLAKE2b-128 of clip and frame number; null where the clip could not be read"),
+        "clip": (pa.string(), "clip name with its folder, such as train/0003"),
+        "frame": (pa.int32(), "frame number in the clip, from 0; -1 where the whole clip could not be read"),
+        "time": (pa.float64(), "seconds from the clip's start; null for single frames"),
+        "fgr": (pa.string(), "locator of the foreground, in the frame store or the dataset"),
+        "pha": (pa.string(), "locator of the alpha, in the frame store or the dataset"),
+        "stored": (pa.bool_(), "true where the locators point into the frame store, false into the dataset"),
+        "width": (pa.int32(), "pixels, as stored"),
+        "height": (pa.int32(), "pixels, as stored"),
+        "coverage": (pa.float32(), "mean alpha, 0 to 1"),
+        "soft": (pa.float32(), "share of pixels with 0 < alpha < 1"),
+        "box_x": (pa.int32(), "left edge of the box around alpha > 0, pixels; null where alpha is empty"),
+        "box_y": (pa.int32(), "top edge"),
+        "box_w": (pa.int32(), "width"),
+        "box_h": (pa.int32(), "height"),
+        "touches": (pa.string(), "which borders the subject touches: any of the letters l, t, r, b in this order"),
+        "split": (pa.string(), "train, valid or test, by clip"),
+        "status": (pa.string(), "ok, or why the frame cannot be used"),
+        "licence": (pa.string(), "licence of the dataset"),
+        "source": (pa.string(), "where the dataset comes from"),
+    },
+)
+
+PLAN = Table(
+    name="plan",
+    version=1,
+    key=("set", "ordinal"),
+    columns={
+        "composite_id": (pa.string(), "BLAKE2b-128 of seed, set and ordinal"),
+        "set": (pa.string(), "base, refine, valid or test"),
+        "ordinal": (pa.int64(), "position in the set, from 0"),
+        "strength": (pa.string(), "perturbation of the captured background: train, exact, mild or hard"),
+        "split": (pa.string(), "train, valid or test: of both the image and the frame"),
+        "width": (pa.int32(), "pixels of the composite"),
+        "height": (pa.int32(), "pixels of the composite"),
+        "dataset": (pa.string(), "dataset of the background"),
+        "locator": (pa.string(), "locator of the background"),
+        "image_id": (pa.string(), "content hash of the background"),
+        "scene": (pa.string(), "scene of the background"),
+        "indoor": (pa.bool_(), "indoor or outdoor; null where unknown"),
+        "frame_id": (pa.string(), "the matte's frame"),
+        "clip": (pa.string(), "the matte's clip"),
+        "frame": (pa.int32(), "the matte's frame number"),
+        "crop_x": (pa.float32(), "left edge of the background crop, pixels of the image"),
+        "crop_y": (pa.float32(), "top edge of the background crop"),
+        "crop_w": (pa.float32(), "width of the background crop"),
+        "crop_h": (pa.float32(), "height of the background crop"),
+        "bgr_flip": (pa.bool_(), "background mirrored left to right"),
+        "fgr_flip": (pa.bool_(), "matte mirrored left to right"),
+        "fgr_scale": (pa.float32(), "composite pixels per matte pixel"),
+        "fgr_x": (pa.float32(), "where the centre of the matte's box lands, composite pixels"),
+        "fgr_y": (pa.float32(), "where the centre of the matte's box lands, composite pixels"),
+        "fgr_rotate": (pa.float32(), "degrees, counter-clockwise"),
+        "fgr_shear": (pa.float32(), "degrees"),
+        "fgr_exposure": (pa.float32(), "stops, on the foreground alone"),
+        "fgr_contrast": (pa.float32(), "factor around mid grey"),
+        "fgr_saturation": (pa.float32(), "factor"),
+        "fgr_warmth": (pa.float32(), "red gain minus blue gain, foreground alone"),
+        "bgr_exposure": (pa.float32(), "stops, on the scene behind (source and plate alike)"),
+        "bgr_contrast": (pa.float32(), "factor around mid grey, scene behind"),
+        "bgr_saturation": (pa.float32(), "factor, scene behind"),
+        "shadow_strength": (
+            pa.float32(),
+            "largest darkening of the source's background by the cast shadow, 0 to 1",
+        ),
+        "shadow_x": (pa.float32(), "shift of the shadow, share of the width"),
+        "shadow_y": (pa.float32(), "shift of the shadow, share of the height"),
+        "shadow_scale": (pa.float32(), "vertical scale of the shadow about the subject's foot"),
+        "shadow_blur": (pa.float32(), "sigma, share of the height"),
+        "shift_x": (pa.float32(), "captured background against source, pixels"),
+        "shift_y": (pa.float32(), "captured background against source, pixels"),
+        "shift_rotate": (pa.float32(), "degrees"),
+        "shift_scale": (pa.float32(), "factor"),
+        "gain": (pa.float32(), "exposure drift of the captured background, stops"),
+        "gain_red": (pa.float32(), "white balance drift, stops, red against green"),
+        "gain_blue": (pa.float32(), "white balance drift, stops, blue against green"),
+        "gamma": (pa.float32(), "tone curve drift of the captured background, exponent"),
+        "src_noise": (pa.float32(), "sigma of the source's noise, 0 to 1"),
+        "bgr_noise": (pa.float32(), "sigma of the captured background's noise, 0 to 1"),
+        "blur": (pa.float32(), "sigma of the defocus of the whole matte layer, pixels"),
+        "src_quality": (pa.int32(), "JPEG quality of the source"),
+        "bgr_quality": (pa.int32(), "JPEG quality of the captured background"),
+        "noise_key": (pa.uint64(), "key of the generator that draws the noise fields"),
+        "licence": (pa.string(), "licences of background and matte"),
+        "source": (pa.string(), "sources of background and matte"),
+    },
+)
+
+LAYERS = ("src.jpg", "bgr.jpg", "fgr.jpg", "pha.png", "json")
+
+SHARDS = Table(
+    name="shards",
+    version=1,
+    key=("set", "ordinal", "member"),
+    columns={
+        "set": (pa.string(), "base, refine, valid or test"),
+        "ordinal": (pa.int64(), "position in the set"),
+        "composite_id": (pa.string(), "the plan's row; the sample's key in the shard"),
+        "member": (pa.string(), "src.jpg, bgr.jpg, fgr.jpg, pha.png or json"),
+        "shard": (pa.string(), "file of the shard, relative to the shards folder"),
+        "offset": (pa.int64(), "where the member's bytes start in a tar shard; null in a Parquet shard"),
+        "size": (pa.int64(), "bytes of the member"),
+        "row_group": (pa.int32(), "row group in a Parquet shard; null in a tar shard"),
+        "row": (pa.int32(), "row in the row group of a Parquet shard; null in a tar shard"),
+        "pixels": (pa.string(), "BLAKE2b-128 of the decoded pixels (of the bytes for json)"),
+    },
+)

@@ -1,0 +1,1 @@
+"""Which backgrounds may be used: reading, looking for people, judging."""

@@ -1,0 +1,1 @@
+"""Person detectors, one file a family, behind one small protocol."""

@@ -1,0 +1,50 @@
+"""Content hashes, item ids and the random generators that hang on them."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+CHUNK = 1 << 20
+
+
+def content_id(data: bytes) -> str:
+    """Hash the bytes of a file: BLAKE2b-128, 32 hex digits. The ``image_id`` of an image."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def file_id(path: Path) -> str:
+    """Hash a file without loading it whole; equals :func:`content_id` of its bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def item_id(*parts: str | int) -> str:
+    """Hash the parts that name an item, such as a clip and a frame number: BLAKE2b-128, 32 hex digits.
+
+    Each part is written with its type and length, so that ``("a", "bc")`` and ``("ab", "c")`` differ.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        text = str(part).encode("utf-8", "surrogateescape")
+        digest.update(f"{'i' if isinstance(part, int) else 's'}{len(text)}:".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+def rng(seed: int, *parts: str | int) -> np.random.Generator:
+    """Return the generator that belongs to one item, whatever ran before and on whichever worker.
+
+    ``Philox(key=(seed, hash of the item))``: a counter-based generator, so streams of different
+    items are independent and each can be made again from its row alone.
+    """
+    item = int(item_id(*parts)[:16], 16)
+    return np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, item], dtype=np.uint64)))
+
+
+def share(*parts: str | int) -> float:
+    """Map an item to a number in [0, 1) that depends on nothing but its name. Used for splits."""
+    return int(item_id(*parts)[:13], 16) / 2**52

@@ -1,0 +1,105 @@
+"""Opening, listing and putting files, shaped after fsspec so that an object store needs no rewrite."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One listed file."""
+
+    path: str
+    """Relative to the store's root, with forward slashes."""
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """Modification time in nanoseconds, 0 where the store has none."""
+
+
+class Store(Protocol):
+    """What the project asks of any place that holds files."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for seeking reads. Raises FileNotFoundError."""
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """List all files below a prefix, sorted by path. Raises FileNotFoundError for a missing prefix."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a whole file; readers see the old file or the new one, never half of it."""
+
+
+class LocalStore:
+    """A folder on this machine."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for seeking reads."""
+        return (self.root / path).open("rb")
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """List all files below a prefix, sorted by path, following symbolic links to files and folders."""
+        top = self.root / prefix
+        if not top.is_dir():
+            raise FileNotFoundError(f"{top} is not a folder; check the root in paths.yaml")
+        yield from self._walk(top, prefix.strip("/"), frozenset())
+
+    def _walk(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+        stat = folder.stat()
+        here = (stat.st_dev, stat.st_ino)
+        if here in above:  # a link that leads back up would never end
+            return
+        with os.scandir(folder) as scan:
+            # Sorted as full paths compare: "a.x" before "a/b" as in a sorted list of the files.
+            entries = sorted(scan, key=lambda e: e.name + "/" if e.is_dir() else e.name)
+        for entry in entries:
+            path = f"{prefix}/{entry.name}" if prefix else entry.name
+            if entry.is_dir():
+                yield from self._walk(Path(entry.path), path, above | {here})
+            elif entry.is_file():
+                stat = entry.stat()
+                yield Entry(path, stat.st_size, stat.st_mtime_ns)
+            else:  # a broken link: listed, so that reading it fails with a reason
+                yield Entry(path, 0, 0)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a whole file through a temporary name and a rename."""
+        with writing(self.root / path) as temporary:
+            temporary.write_bytes(data)
+
+
+def open_store(url: str | Path) -> Store:
+    """Return the store behind a root. Only local folders so far; a URL is refused with what to do."""
+    text = str(url)
+    if "://" in text:
+        raise ValueError(f"'{text}': only local folders can be read so far; mount or sync it and give the folder")
+    return LocalStore(text)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target`` and rename it into place when the block ends well.
+
+    The data is on disk (fsync) before the rename; on an error nothing is left behind. A read-only
+    target (a DVC hard link, say) is replaced, never written into.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,149 @@
+"""The schemas of the curation tables, and the one function that writes any table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curation.storage import writing
+
+ROW_GROUP = 65_536
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's contract: its columns with their meaning, and the key its rows are sorted by."""
+
+    name: str
+    version: int
+    key: tuple[str, ...]
+    columns: Mapping[str, tuple[pa.DataType, str]]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The written schema: descriptions as field metadata, name and version as schema metadata."""
+        fields = [pa.field(name, kind, metadata={"description": words}) for name, (kind, words) in self.columns.items()]
+        return pa.schema(fields, metadata={"table": self.name, "schema_version": str(self.version)})
+
+
+def to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Build an Arrow table from row mappings. Raises ValueError for a row with missing or unknown columns."""
+    rows = list(rows)
+    names = set(table.columns)
+    for row in rows:
+        if row.keys() != names:
+            odd = sorted(names.symmetric_difference(row))
+            raise ValueError(f"{table.name}: a row does not fit the schema, missing or unknown: {', '.join(odd)}")
+    columns = [pa.array([row[name] for row in rows], kind) for name, (kind, _) in table.columns.items()]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def write_table(table: Table, data: pa.Table | Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write a table: sorted by key, chunks combined, no pandas metadata, fixed row groups, atomically.
+
+    The same rows give the same bytes, however they were chunked or ordered before.
+    """
+    arrow = data if isinstance(data, pa.Table) else to_arrow(table, data)
+    arrow = arrow.select(list(table.columns)).cast(table.schema)
+    order = pc.sort_indices(arrow, sort_keys=[(name, "ascending") for name in table.key])
+    arrow = arrow.take(order).combine_chunks().replace_schema_metadata(table.schema.metadata)
+    with writing(path) as temporary:
+        pq.write_table(arrow, temporary, row_group_size=ROW_GROUP, compression="zstd", store_schema=True)
+
+
+def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table and check that it is the one expected.
+
+    Raises FileNotFoundError (naming the stage to run) or ValueError (another table or version).
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; run 'dvc repro' or 'dvc pull' to get the {table.name} table")
+    found = pq.read_schema(path).metadata or {}
+    name, version = found.get(b"table", b"?").decode(), found.get(b"schema_version", b"?").decode()
+    if (name, version) != (table.name, str(table.version)):
+        raise ValueError(
+            f"{path} holds table '{name}' version {version}, expected '{table.name}' version {table.version}; "
+            f"make it again with 'dvc repro'"
+        )
+    return pq.read_table(path, columns=columns)
+
+
+IMAGES = Table(
+    name="images",
+    version=1,
+    key=("dataset", "locator"),
+    columns={
+        "dataset": (pa.string(), "name of the dataset, such as places365"),
+        "locator": (pa.string(), "path relative to the dataset's root, or archive.tar#offset+size"),
+        "image_id": (pa.string(), "BLAKE2b-128 of the file's bytes, hex; null where nothing could be read"),
+        "group": (pa.string(), "what the image was cut from, where the locator tells; split together"),
+        "scene": (pa.string(), "scene category, such as church/indoor; null where unknown"),
+        "indoor": (pa.bool_(), "from the official list; null where unknown"),
+        "width": (pa.int32(), "pixels, after EXIF orientation; null where unreadable"),
+        "height": (pa.int32(), "pixels, after EXIF orientation; null where unreadable"),
+        "bytes": (pa.int64(), "size of the file"),
+        "sharpness": (pa.float32(), "variance of the Laplacian of luma (0-255) at 256 pixels on the short side"),
+        "luma_mean": (pa.float32(), "mean luma, 0 to 1"),
+        "luma_spread": (pa.float32(), "standard deviation of luma, 0 to 1"),
+        "clipped": (pa.float32(), "share of pixels at or beyond 2 or 253 of 255 in every channel"),
+        "phash": (pa.uint64(), "64-bit perceptual hash of the DCT; null where unreadable"),
+        "status": (pa.string(), "ok, or why the image could not be read"),
+        "licence": (pa.string(), "licence of the dataset"),
+        "source": (pa.string(), "where the dataset comes from"),
+    },
+)
+
+PEOPLE = Table(
+    name="people",
+    version=1,
+    key=("dataset", "locator", "detector", "look", "rank"),
+    columns={
+        "dataset": (pa.string(), "name of the dataset"),
+        "locator": (pa.string(), "the image's locator"),
+        "image_id": (pa.string(), "content hash of the image"),
+        "detector": (pa.string(), "which detector looked, with its weights' hash where it has any"),
+        "look": (pa.string(), "what was looked at: whole, or a tile scheme such as tiles2x2"),
+        "rank": (pa.int32(), "0 for the best score of this image and look"),
+        "floor": (pa.float32(), "lowest score that was kept: thresholds below it cannot be answered"),
+        "score": (pa.float32(), "0 to 1; null where the detector ran and found nobody"),
+        "x": (pa.float32(), "left edge as a share of the width; null where nobody"),
+        "y": (pa.float32(), "top edge as a share of the height; null where nobody"),
+        "w": (pa.float32(), "width as a share of the image's; null where nobody"),
+        "h": (pa.float32(), "height as a share of the image's; null where nobody"),
+        "status": (pa.string(), "ok, or why the detector could not look"),
+    },
+)
+
+VERDICTS = Table(
+    name="verdicts",
+    version=1,
+    key=("dataset", "locator"),
+    columns={
+        "dataset": (pa.string(), "name of the dataset"),
+        "locator": (pa.string(), "the image's locator"),
+        "image_id": (pa.string(), "content hash; null where the image could not be read"),
+        "kept": (pa.bool_(), "whether the image may be a background"),
+        "reason": (pa.string(), "why not, with figures, such as 'people: 0.83 over 4% of the image'; ok where kept"),
+        "rule": (pa.string(), "the reason's first word, for counting: people, size, sharpness, duplicate, ..."),
+        "split": (pa.string(), "train, valid or test, from the content (or group) alone; null where unreadable"),
+        "scene": (pa.string(), "scene category"),
+        "indoor": (pa.bool_(), "from the official list; null where unknown"),
+        "width": (pa.int32(), "pixels"),
+        "height": (pa.int32(), "pixels"),
+        "person_score": (pa.float32(), "best score of any detection; 0 where nobody, null where not looked at"),
+        "person_share": (pa.float32(), "share of the image under the person boxes at or above the threshold"),
+        "sharpness": (pa.float32(), "as in images"),
+        "luma_mean": (pa.float32(), "as in images"),
+        "luma_spread": (pa.float32(), "as in images"),
+        "clipped": (pa.float32(), "as in images"),
+        "duplicate_of": (pa.string(), "locator of the image kept in its place; null where it is no duplicate"),
+        "refine_ok": (pa.bool_(), "large enough to stand behind a refine crop without being enlarged over 1.25x"),
+        "decision": (pa.string(), "a human's keep or reject; null where none"),
+        "licence": (pa.string(), "licence of the dataset"),
+        "source": (pa.string(), "where the dataset comes from"),
+    },
+)

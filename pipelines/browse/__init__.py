@@ -1,0 +1,1 @@
+"""Tables to FiftyOne: the only place that imports fiftyone."""

@@ -1,0 +1,114 @@
+"""params.yaml -> typed, validated config, a section a stage."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from compositing.pairing import PlanParams
+from compositing.shards import RenderParams
+from compositing.videomatte import MattesParams
+from curation.config import Section
+from curation.filters import CurateParams
+from curation.index import IndexParams
+from curation.people import DetectParams
+from pipelines.report import ReportParams
+from training.config import EvaluateParams, ExportParams, TrainParams
+
+PARAMS = Path("params.yaml")
+
+
+class SampleParams(Section):
+    """Parameters of the ``sample`` stage; unused with real datasets."""
+
+    seed: int
+    """Seed of every drawn scene and figure."""
+    backgrounds: int
+    """Usable backgrounds; the ones that curation must catch come on top."""
+    train_clips: int
+    """Clips in train/, at least 10."""
+    test_clips: int
+    """Clips in test/, of families that training never sees."""
+    frames: int
+    """Frames a clip, at least 24."""
+    height: int
+    """Height of the clips, pixels."""
+
+
+class Dataset(Section):
+    """What is known of a raw dataset without walking it."""
+
+    digest: str | None
+    """Listing digest, written by ``cleanplate scan``; null with the sample."""
+    licence: str
+    """Travels along into the shards."""
+    source: str
+    """Travels along into the shards."""
+
+
+class DataParams(Section):
+    """Which data; the roots are in the git-ignored paths.yaml."""
+
+    preset: Literal["sample", "full"]
+    """``sample``: the embedded miniature; ``full``: the datasets that paths.yaml points at."""
+    places365: Dataset
+    """Backgrounds."""
+    videomatte: Dataset
+    """Mattes."""
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    data: DataParams
+    sample: SampleParams
+    index: IndexParams
+    detect: DetectParams
+    curate: CurateParams
+    mattes: MattesParams
+    plan: PlanParams
+    render: RenderParams
+    train_base: TrainParams
+    train_refine: TrainParams
+    evaluate: EvaluateParams
+    export: ExportParams
+    report: ReportParams
+
+
+class ParamsError(ValueError):
+    """params.yaml does not fit; the message names each key."""
+
+
+def parse(text: str, origin: str = "params.yaml") -> Params:
+    """Validate the text of a params file. Raises ParamsError naming every unknown, missing or mistyped key."""
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{origin} is not YAML: {error}") from error
+    try:
+        # Through JSON, where strict validation still takes a list for a tuple.
+        return Params.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        lines = [_explain(origin, detail) for detail in error.errors()]
+        raise ParamsError("\n".join(lines)) from error
+
+
+def _explain(origin: str, detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "(top level)"
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"{origin}: unknown key '{key}'; remove it or check its spelling"
+        case "missing":
+            return f"{origin}: missing key '{key}'; add it, or write a complete file with 'cleanplate use sample'"
+        case _:
+            return f"{origin}: '{key}' is {detail['input']!r}: {detail['msg'].lower()}"
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and validate params.yaml. Raises ParamsError, also where the file is missing."""
+    if not path.is_file():
+        raise ParamsError(f"{path.resolve()} is missing; run 'cleanplate use sample' in the project's folder")
+    return parse(path.read_text(encoding="utf-8"), str(path))

@@ -1,0 +1,1 @@
+"""A miniature of both datasets, in their official layouts, made without a download."""

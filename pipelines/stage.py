@@ -1,0 +1,123 @@
+"""What every stage shares: parameters, a work folder, a log file, errors a person can act on."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import psutil
+
+from curation.storage import writing
+from pipelines.engine import PartError
+from pipelines.params import Params, load
+from pipelines.work import BusyError, WorkFolder, sweep, work_folder
+
+LOGS = Path("logs")
+METRICS = Path("metrics")
+EXPECTED = (PartError, BusyError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
+
+log = logging.getLogger("cleanplate")
+
+
+class Stage:
+    """One run of one stage."""
+
+    def __init__(self, name: str, params: Params, work: WorkFolder) -> None:
+        self.name = name
+        self.params = params
+        self.work = work
+
+    def write_metrics(self, values: dict[str, Any]) -> None:
+        """Write ``metrics/STAGE.json``: counts and figures, no times (they would differ from run to run)."""
+        with writing(METRICS / f"{self.name}.json") as temporary:
+            temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def run(name: str, body: Callable[[Stage], None]) -> NoReturn:
+    """Run a stage as a program: the last line of ``pipelines/STAGE.py``.
+
+    Exit code 0, or 1 with one message that names the value and the next step (the traceback goes to the log).
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    _follow_dvc()
+    started = time.monotonic()
+    try:
+        with _logging(name):
+            try:
+                params = load()
+                sweep()
+                log.info("%s starts", name)
+                with work_folder(name) as work:
+                    body(Stage(name, params, work))
+                    work.seal()
+                log.info("%s done in %.1f s", name, time.monotonic() - started)
+            except EXPECTED as error:
+                logging.getLogger("cleanplate.trace").debug("%s", traceback.format_exc())
+                log.error("%s: %s", name, error)
+                log.error("%s stopped; the details are in %s", name, LOGS / f"{name}.log")
+                sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; finished parts are kept, 'dvc repro' goes on from here", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+@contextlib.contextmanager
+def _logging(name: str) -> Iterator[None]:
+    LOGS.mkdir(exist_ok=True)
+    file = logging.FileHandler(LOGS / f"{name}.log", mode="a", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    screen = logging.StreamHandler(sys.stdout)
+    screen.setLevel(logging.INFO)
+    screen.setFormatter(logging.Formatter("%(message)s"))
+    root = logging.getLogger("cleanplate")
+    root.setLevel(logging.DEBUG)
+    root.handlers = [file, screen]
+    try:
+        yield
+    finally:
+        root.handlers = []
+        file.close()
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
+
+
+def _follow_dvc() -> None:
+    """Stop when the ``dvc`` that started this stage dies, so that no orphan holds the work folder."""
+    above = [p for p in psutil.Process().parents() if _is_dvc(p)]
+    if not above:
+        return
+
+    def follow() -> None:
+        while above[0].is_running() and above[0].status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(15)
+        os._exit(143)
+
+    def guarded() -> None:
+        with contextlib.suppress(psutil.Error):
+            follow()
+            return
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=guarded, daemon=True).start()
+
+
+def _is_dvc(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()[:3]
+    except psutil.Error:
+        return False
+    return any(Path(word).name in ("dvc", "dvc.exe") for word in words) or words[1:3] == ["-m", "dvc"]

@@ -1,0 +1,179 @@
+"""Work folders: where finished parts wait until DVC has recorded the output they make up.
+
+DVC deletes a half-made output, and a whole one whose stage it could not record. So parts live outside the
+outputs, in ``.work/STAGE-FINGERPRINT/`` (or below ``$CLEANPLATE_WORK``), and an output is made of hard links to
+them. The fingerprint covers what DVC would look at: the stage's parameters and the files it depends on, code included.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from ruamel.yaml import YAML
+
+from curation.identity import file_id, item_id
+from curation.storage import writing
+
+CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
+STALE_DAYS = 7
+ORPHAN_SECONDS = 30.0
+
+
+class BusyError(RuntimeError):
+    """Another process works on the same stage with the same inputs."""
+
+
+def work_root() -> Path:
+    """The folder that holds all work folders."""
+    return Path(os.environ.get("CLEANPLATE_WORK") or ".work")
+
+
+def _load_yaml(path: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
+
+def _digest(path: Path) -> str:
+    if path.is_file():
+        return file_id(path)
+    if not path.is_dir():
+        return "missing"
+    parts: list[str | int] = []
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        # Data folders carry their content's hashes in a table beside them: names and sizes are enough there.
+        parts += [file.relative_to(path).as_posix()]
+        parts += [file_id(file) if file.suffix in CODE_SUFFIXES else file.stat().st_size]
+    return item_id(*parts)
+
+
+def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path = Path("params.yaml")) -> str:
+    """Hash everything that ``dvc.yaml`` says the stage depends on: parameters, data and code.
+
+    Raises KeyError where dvc.yaml has no such stage.
+    """
+    stages = _load_yaml(dvc_yaml)["stages"]
+    if stage not in stages:
+        raise KeyError(f"{dvc_yaml}: no stage '{stage}'; it has {', '.join(stages)}")
+    entry = stages[stage]
+    values = _load_yaml(params_yaml)
+    parts: list[str | int] = [stage, str(entry["cmd"])]
+    for key in entry.get("params", []):
+        value: Any = values
+        for step in str(key).split("."):
+            value = value[step]
+        parts += [str(key), json.dumps(value, sort_keys=True)]
+    for dep in entry.get("deps", []):
+        parts += [str(dep), _digest(Path(dep))]
+    return item_id(*parts)[:16]
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class WorkFolder:
+    """The parts of one stage run, kept over kills and restarts."""
+
+    def __init__(self, stage: str, folder: Path) -> None:
+        self.stage = stage
+        self.folder = folder
+        self.parts = folder / "parts"
+        self._published: dict[str, str] = {}
+
+    def link_file(self, source: Path, out: Path) -> None:
+        """Publish one file of the work folder as the stage's output ``out``."""
+        link(source, out)
+        self._published[out.as_posix()] = _md5(out)
+
+    def link_tree(self, files: Mapping[str, Path], out: Path) -> None:
+        """Publish files as the output folder ``out``: relative path -> file of the work folder."""
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        for name, source in files.items():
+            link(source, out / name)
+
+    def seal(self) -> None:
+        """Note that the outputs are whole; from here on the folder may go once dvc.lock records them."""
+        with writing(self.folder / "published.json") as temporary:
+            temporary.write_text(json.dumps({"stage": self.stage, "outs": self._published}), encoding="utf-8")
+
+
+def link(source: Path, out: Path) -> None:
+    """Hard-link a finished file into place, or copy it where links cannot cross."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    try:
+        out.hardlink_to(source)
+    except OSError:
+        with writing(out) as temporary:
+            shutil.copyfile(source, temporary)
+
+
+@contextmanager
+def work_folder(stage: str, key: str | None = None) -> Iterator[WorkFolder]:
+    """Take the stage's work folder, alone.
+
+    A run whose ``dvc`` was killed stops by itself within seconds, so a held lock is waited for a while.
+    Raises BusyError naming the process that holds it.
+    """
+    folder = work_root() / f"{stage}-{key or fingerprint(stage)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = folder / "owner"
+    lock = FileLock(folder / "lock", timeout=ORPHAN_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        pid = owner.read_text() if owner.is_file() else "unknown"
+        raise BusyError(
+            f"{stage}: process {pid} already works in {folder}; wait for it, or stop it with 'kill {pid}' and try again"
+        ) from None
+    try:
+        owner.write_text(str(os.getpid()))
+        parts = folder / "parts"
+        parts.mkdir(exist_ok=True)
+        for left in parts.glob(".*.tmp"):  # half-made by a killed run
+            shutil.rmtree(left, ignore_errors=True)
+        os.utime(folder)
+        yield WorkFolder(stage, folder)
+    finally:
+        lock.release()
+
+
+def sweep(dvc_lock: Path = Path("dvc.lock")) -> list[Path]:
+    """Remove the work folders whose outputs dvc.lock records, and those left unused for a week."""
+    removed: list[Path] = []
+    root = work_root()
+    if not root.is_dir():
+        return removed
+    stages = _load_yaml(dvc_lock).get("stages", {})
+    for folder in sorted(p for p in root.iterdir() if (p / "lock").exists()):
+        stale = time.time() - folder.stat().st_mtime > STALE_DAYS * 86_400
+        if not (stale or _recorded(folder, stages)):
+            continue
+        lock = FileLock(folder / "lock", timeout=0)
+        try:
+            with lock:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder)
+        except Timeout:
+            continue
+    return removed
+
+
+def _recorded(folder: Path, stages: Mapping[str, Any]) -> bool:
+    marker = folder / "published.json"
+    if not marker.is_file():
+        return False
+    published = json.loads(marker.read_text(encoding="utf-8"))
+    outs = {out["path"]: out.get("md5") for out in stages.get(published["stage"], {}).get("outs", [])}
+    return bool(published["outs"]) and all(outs.get(path) == md5 for path, md5 in published["outs"].items())

@@ -1,0 +1,91 @@
+"""The parameters of training, evaluation and export; here, so that reading them needs no torch."""
+
+from typing import Literal
+
+from curation.config import Section
+
+
+class RateParams(Section):
+    """Peak learning rates of the parts."""
+
+    backbone: float
+    """Encoder."""
+    aspp: float
+    """Atrous spatial pyramid pooling."""
+    decoder: float
+    """Decoder."""
+    refiner: float
+    """Refiner; unused by the base network."""
+
+
+class TrainParams(Section):
+    """Parameters of the ``train_base`` and ``train_refine`` stages."""
+
+    backbone: Literal["mobilenetv2", "resnet50", "resnet101"]
+    """Encoder."""
+    init: str | None
+    """Weights to start from (safetensors); null: from scratch (base) or from the base stage (refine)."""
+    data: Literal["shards", "plan"]
+    """Read the rendered shards, or render live from the plan."""
+    seed: int
+    """Seed of initialisation, order and augmentation."""
+    steps: int
+    """Optimizer steps."""
+    batch: int
+    """Samples a step, over all devices."""
+    crop: tuple[int, int]
+    """Smallest and largest side of the random crops, pixels; one size a batch, multiples of 4."""
+    optimizer: Literal["adam", "adamw"]
+    """Update rule."""
+    schedule: Literal["constant", "onecycle"]
+    """Learning rate over the run."""
+    rates: RateParams
+    """Peak learning rates."""
+    weight_decay: float
+    """Decoupled for adamw."""
+    clip: float | None
+    """Largest gradient norm; null: unclipped."""
+    ema: float | None
+    """Decay of the averaged weights that are validated and saved; null: no average."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    """Arithmetic of the forward pass."""
+    accelerator: Literal["auto", "cpu", "cuda"]
+    """Device; auto takes a GPU where there is one and says what it took."""
+    devices: int
+    """Processes on this machine."""
+    threads: int
+    """CPU threads a process; recorded, since sums depend on it."""
+    validate_every: int
+    """Steps between validations."""
+    checkpoint_every: int
+    """Steps between checkpoints."""
+    backbone_scale: float
+    """Refine: size of the coarse pass against the input."""
+    refine_mode: Literal["sampling", "thresholding", "full"]
+    """Refine: how patches are chosen."""
+    refine_sample_pixels: int
+    """Refine: pixels refined in sampling mode."""
+    refine_threshold: float
+    """Refine: smallest error in thresholding mode."""
+    refine_kernel_size: Literal[1, 3]
+    """Refine: kernel of the refiner's convolutions."""
+
+
+class EvaluateParams(Section):
+    """Parameters of the ``evaluate`` stage."""
+
+    batch: int
+    """Samples a forward pass."""
+    gallery: int
+    """Pictures kept for the report: the worst and the median for each strength."""
+
+
+class ExportParams(Section):
+    """Parameters of the ``export`` stage."""
+
+    width: int
+    """Example width, pixels; the file takes any multiple of 4."""
+    height: int
+    """Example height, pixels."""
+    tolerance: float
+    """Largest mean difference of alpha allowed between the exported and the PyTorch model."""

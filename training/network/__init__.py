@@ -1,0 +1,1 @@
+"""Background Matting V2's two networks."""
