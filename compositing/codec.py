@@ -1,0 +1,67 @@
+"""Layers to bytes and back: the only place where a composite meets JPEG and PNG."""
+
+import hashlib
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+_SAMPLING = {
+    "420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+    "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+}
+
+
+def encode_jpeg(rgb: Image, quality: int, sampling: str = "420") -> bytes:
+    """Encode (H, W, 3) uint8 RGB as a baseline JPEG. ``sampling`` is ``420`` (a camera's) or ``444`` (labels)."""
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        int(quality),
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        _SAMPLING[sampling],
+    ]
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise ValueError(f"cannot encode an image of shape {rgb.shape} as JPEG")
+    return data.tobytes()
+
+
+def encode_png(grey: Image) -> bytes:
+    """Encode (H, W) uint8 as PNG, lossless: level 1, RLE, Sub filter, three times faster than plain level 1."""
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION,
+        1,
+        cv2.IMWRITE_PNG_STRATEGY,
+        cv2.IMWRITE_PNG_STRATEGY_RLE,
+        cv2.IMWRITE_PNG_FILTER,
+        cv2.IMWRITE_PNG_FILTER_SUB,
+    ]
+    done, data = cv2.imencode(".png", grey, options)
+    if not done:
+        raise ValueError(f"cannot encode an image of shape {grey.shape} as PNG")
+    return data.tobytes()
+
+
+def decode_rgb_layer(data: bytes) -> Image:
+    """Decode a src, bgr or fgr layer to (H, W, 3) uint8 RGB. Raises ValueError where the bytes are damaged."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise ValueError(f"{len(data)} bytes are not a readable image")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def decode_grey_layer(data: bytes) -> Image:
+    """Decode a pha layer to (H, W) uint8. Raises ValueError where the bytes are damaged."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    if image is None:
+        raise ValueError(f"{len(data)} bytes are not a readable image")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def pixel_hash(image: Image) -> str:
+    """Hash decoded pixels together with their shape: BLAKE2b-128, 32 hex digits."""
+    digest = hashlib.blake2b(f"{image.shape}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
