@@ -41,8 +41,11 @@ class LocalStore:
         self.root = Path(root)
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file for seeking reads."""
-        return (self.root / path).open("rb")
+        """Open a file for seeking reads. Raises FileNotFoundError, also for what is no regular file."""
+        target = self.root / path
+        if not target.is_file():  # opening a pipe would wait for ever
+            raise FileNotFoundError(f"{target} is missing or not a regular file")
+        return target.open("rb")
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """List all files below a prefix, sorted by path, following symbolic links to files and folders."""
