@@ -1,0 +1,203 @@
+"""The ``cleanplate`` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="From photographs and green-screen mattes to two trained matting networks.\n\n"
+    "The main job is `dvc repro`; this command sets it up, prices it and shows what came out. "
+    "Start with `cleanplate doctor`.",
+)
+use_app = typer.Typer(no_args_is_help=True, help="Write params.yaml for the miniature or the real datasets.")
+browse_app = typer.Typer(no_args_is_help=True, help="Open what a stage made in the FiftyOne App.")
+app.add_typer(use_app, name="use")
+app.add_typer(browse_app, name="browse")
+
+console = Console()
+SCANS = Path(".work/scan")
+
+
+def _show(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _apply(name: Any) -> None:
+    from pipelines.presets import use
+
+    changes = use(name)
+    if not changes:
+        console.print(f"params.yaml already is the preset '{name}'.")
+        return
+    table = Table("key", "before", "now", title=f"params.yaml: preset '{name}'")
+    for change in changes:
+        table.add_row(change.key, _show(change.before), _show(change.after))
+    console.print(table)
+
+
+@use_app.command("sample")
+def use_sample() -> None:
+    """Use the embedded miniature: no download, minutes on a laptop.
+
+    Next: `dvc repro`.
+    """
+    _apply("sample")
+
+
+@use_app.command("full")
+def use_full(
+    places365: Annotated[Path, typer.Option(help="Places365: holds data_large/, train/, val_large/ or .tar")],
+    videomatte: Annotated[Path, typer.Option(help="VideoMatte240K: holds train/ and test/, or fgr/, pha/")],
+) -> None:
+    """Use the real datasets with the published recipe.
+
+    The roots go into the git-ignored paths.yaml. Next: `cleanplate scan`, `cleanplate estimate`, `dvc repro`.
+    """
+    from pipelines.presets import write_roots
+
+    write_roots(places365, videomatte)
+    _apply("full")
+
+
+@app.command()
+def scan(
+    rehash: Annotated[bool, typer.Option(help="Read files whose time changed but whose size did not")] = False,
+) -> None:
+    """Walk the raw datasets (names and sizes only) and write their digests into params.yaml.
+
+    Run it after the raw data changed: `dvc repro` itself never walks them, and does again what the digests touch.
+    """
+    from pipelines.params import load
+    from pipelines.paths import roots
+    from pipelines.presets import set_value
+    from pipelines.scan import Listing
+    from pipelines.scan import scan as walk
+
+    params = load()
+    if params.data.preset == "sample":
+        console.print("The sample needs no scan: its stage stamps what it made.")
+        return
+    for name, root in roots(params)._asdict().items():
+        with console.status(f"{name}: walking {root}") as status:
+            for step in walk(root, SCANS / f"{name}.parquet", rehash):
+                if isinstance(step, int):
+                    status.update(f"{name}: {step:,} files")
+        assert isinstance(step, Listing)
+        before = getattr(params.data, name).digest
+        set_value(f"data.{name}.digest", step.digest)
+        news = "unchanged" if step.digest == before else f"digest {step.digest}"
+        console.print(
+            f"{name}: {step.files:,} files, {step.bytes / 1e9:.1f} GB; "
+            f"{step.added:,} new, {step.changed:,} changed, {step.removed:,} gone; {news}"
+        )
+        if step.suspicious:
+            console.print(
+                f"  {len(step.suspicious):,} files have another time but the same size, such as "
+                f"{step.suspicious[0]}; 'cleanplate scan --rehash' reads them"
+            )
+
+
+@app.command()
+def estimate() -> None:
+    """Say what the current parameters will cost in disk and hours, before anything runs.
+
+    The hours are orders of magnitude. The disk counts the DVC cache: once where it can hard-link, twice elsewhere.
+    """
+    import importlib.util
+
+    from pipelines.estimate import estimate as price
+    from pipelines.params import load
+
+    gpu = False
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        gpu = torch.cuda.is_available()
+    params = load()
+    result = price(params, SCANS, gpu)
+    table = Table("stage", "work", "GB", "hours", title=f"preset '{params.data.preset}', {'GPU' if gpu else 'CPU'}")
+    for line in result.lines:
+        table.add_row(line.stage, line.what, f"{line.gigabytes:.2f}", f"{line.hours:.2f}")
+    console.print(table)
+    copies = "hard links, one copy" if result.cache_shares_disk else "a second copy"
+    console.print(
+        f"{result.composites:,} composites; {result.gigabytes:.1f} GB on disk (DVC cache: {copies}), "
+        f"{result.free_gigabytes:.1f} GB free; about {result.hours:.1f} hours"
+    )
+    if result.gigabytes > result.free_gigabytes:
+        console.print("[red]It does not fit.[/red] Lower plan.base.count or plan.refine.count, or free some disk.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works here, what is missing, and the command that mends it.
+
+    Exit code 1 where the main job cannot run.
+    """
+    from pipelines.doctor import examine
+
+    findings = examine()
+    table = Table("", "what", "found", "mend with")
+    for item in findings:
+        mark = (
+            "[green]ok[/green]" if item.ok else "[yellow]optional[/yellow]" if item.optional else "[red]missing[/red]"
+        )
+        table.add_row(mark, item.subject, item.words, item.mend)
+    console.print(table)
+    if any(not item.ok and not item.optional for item in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    section: Annotated[str | None, typer.Argument(help="A section or key, such as curate or plan.look")] = None,
+) -> None:
+    """Say what each key of params.yaml means, with its value now."""
+    from pipelines.explain import explain as meanings
+
+    for key, value, words in meanings(section):
+        console.print(f"[bold]{key}[/bold] = {value}\n    {words}", highlight=False)
+
+
+@app.command()
+def clean() -> None:
+    """Remove work folders whose outputs dvc.lock records, and those unused for a week."""
+    from pipelines.work import sweep
+
+    removed = sweep()
+    console.print(f"removed {len(removed)} work folders")
+
+
+@browse_app.command("backgrounds")
+def browse_backgrounds(
+    port: Annotated[int, typer.Option(help="Port on localhost")] = 5151,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser window")] = True,
+) -> None:
+    """Show every background with its verdict, reason, detections, scene and quality.
+
+    Needs the extra `browse` and a mongod: `cleanplate doctor` says what is missing.
+    """
+    from pipelines.browse.backgrounds import serve
+
+    serve(port=port, open_browser=open_browser)
+
+
+def main() -> None:
+    """Run the command; an expected error is one message with the next step, not a traceback."""
+    try:
+        app()
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        Console(stderr=True).print(f"[red]cleanplate:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""``cleanplate use``: writes params.yaml from a preset, and the roots into paths.yaml."""
+
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from curation.storage import writing
+from pipelines.params import PARAMS, parse
+from pipelines.paths import PATHS
+
+Preset = Literal["sample", "full"]
+
+
+class Change(NamedTuple):
+    """One value that a preset changed; None stands for a key that is not there."""
+
+    key: str
+    before: Any
+    after: Any
+
+
+def preset_text(name: Preset) -> str:
+    """Return a preset's params file."""
+    return (files("pipelines") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys."""
+    if not isinstance(values, dict):
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def use(name: Preset, path: Path = PARAMS) -> list[Change]:
+    """Write a preset to params.yaml and return what changed against the file that was there.
+
+    The digests of a scan survive going to the same preset again.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    text = preset_text(name)
+    after = flatten(yaml.load(text))
+    before = flatten(yaml.load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    if before.get("data.preset") == name:
+        for key in ("data.places365.digest", "data.videomatte.digest"):
+            if before.get(key):
+                text = _set(text, key, before[key])
+                after[key] = before[key]
+    parse(text, f"preset {name}")
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    keys = list(dict.fromkeys([*after, *before]))
+    return [Change(k, before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)]
+
+
+def write_roots(places365: Path, videomatte: Path, path: Path = Path(PATHS)) -> None:
+    """Write paths.yaml. Raises FileNotFoundError naming a root that is not a folder."""
+    for name, root in (("--places365", places365), ("--videomatte", videomatte)):
+        if not root.is_dir():
+            raise FileNotFoundError(f"{name}: '{root}' is not a folder; give the dataset's own folder")
+    yaml = YAML()
+    with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write("# Where the raw datasets are on this machine. Not in git.\n")
+        yaml.dump({"places365": str(places365.resolve()), "videomatte": str(videomatte.resolve())}, file)
+
+
+def set_value(key: str, value: Any, path: Path = PARAMS) -> None:
+    """Set one dotted key of params.yaml, keeping its comments and order."""
+    text = _set(path.read_text(encoding="utf-8"), key, value)
+    parse(text, str(path))
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _set(text: str, key: str, value: Any) -> str:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    yaml.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    values = yaml.load(text)
+    *above, last = key.split(".")
+    section = values
+    for step in above:
+        section = section[step]
+    if isinstance(value, list):
+        value = CommentedSeq(value)
+        value.fa.set_flow_style()
+    section[last] = value
+    out = StringIO()
+    yaml.dump(values, out)
+    return out.getvalue()

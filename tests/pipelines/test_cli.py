@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+
+VERBS = [["use"], ["use", "sample"], ["use", "full"], ["scan"], ["estimate"], ["doctor"], ["explain"], ["clean"],
+         ["browse"], ["browse", "backgrounds"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_teaches(verb):
+    result = CliRunner().invoke(app, [*verb, "--help"])
+    assert result.exit_code == 0
+    assert len(result.output) > 200
+
+
+def test_an_expected_error_is_one_message(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "estimate"], cwd=tmp_path, capture_output=True, text=True,
+        env={"PYTHONPATH": str(__import__("pathlib").Path(__file__).resolve().parents[2]), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cleanplate use sample" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_use_and_estimate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    assert runner.invoke(app, ["use", "sample"]).exit_code == 0
+    again = runner.invoke(app, ["use", "sample"])
+    assert "already is the preset" in again.output
+    priced = runner.invoke(app, ["estimate"])
+    assert priced.exit_code == 0
+    assert "composites" in priced.output
+
+
+def test_estimate_refuses_what_does_not_fit(tmp_path, monkeypatch):
+    from pipelines.presets import set_value, use
+
+    monkeypatch.chdir(tmp_path)
+    use("sample")
+    set_value("plan.base.count", 10**10)
+    result = CliRunner().invoke(app, ["estimate"])
+    assert result.exit_code == 1
+    assert "does not fit" in result.output
+
+
+def test_explain_covers_every_key(tmp_path, monkeypatch):
+    from pipelines.explain import explain
+    from pipelines.presets import use
+
+    monkeypatch.chdir(tmp_path)
+    use("sample")
+    rows = list(explain(None))
+    assert len(rows) > 100
+    undescribed = [key for key, _, words in rows if not words]
+    assert undescribed == []
+    with pytest.raises(ValueError, match="no 'curat'"):
+        list(explain("curat"))

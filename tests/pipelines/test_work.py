@@ -1,0 +1,107 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+import pipelines.work
+from pipelines.work import BusyError, fingerprint, sweep, work_folder
+
+DVC_YAML = """
+stages:
+  make:
+    cmd: python -m pipelines.make
+    deps: [code, table.parquet]
+    params: [make, other.seed]
+    outs: [data/made.parquet]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLEANPLATE_WORK", raising=False)
+    Path("dvc.yaml").write_text(DVC_YAML)
+    Path("params.yaml").write_text("make: {a: 1}\nother: {seed: 2, unused: 3}\n")
+    Path("code").mkdir()
+    Path("code/a.py").write_text("x = 1\n")
+    Path("table.parquet").write_bytes(b"table")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("params.yaml", "make: {a: 2}\nother: {seed: 2}\n"), ("code/a.py", "x = 2\n"), ("table.parquet", "other")],
+)
+def test_fingerprint_follows_params_code_and_data(project, file, text):
+    before = fingerprint("make")
+    Path(file).write_text(text)
+    assert fingerprint("make") != before
+
+
+def test_fingerprint_ignores_what_the_stage_does_not_name(project):
+    before = fingerprint("make")
+    Path("params.yaml").write_text("make: {a: 1}\nother: {seed: 2, unused: 99}\n")
+    assert fingerprint("make") == before
+
+
+def publish() -> Path:
+    with work_folder("make") as work:
+        part = work.folder / "made.parquet"
+        part.write_bytes(b"whole")
+        work.link_file(part, Path("data/made.parquet"))
+        work.seal()
+        return work.folder
+
+
+def record(md5: str) -> None:
+    lock = {"stages": {"make": {"outs": [{"path": "data/made.parquet", "md5": md5}]}}}
+    with Path("dvc.lock").open("w") as file:
+        YAML().dump(lock, file)
+
+
+def test_parts_outlive_a_deleted_output_until_the_lock_records_it(project):
+    folder = publish()
+    Path("data/made.parquet").unlink()  # what DVC does to an output it did not record
+    assert sweep() == []
+    publish()
+    assert Path("data/made.parquet").read_bytes() == b"whole"
+    record("another")
+    assert sweep() == []
+    record(pipelines.work._md5(Path("data/made.parquet")))
+    assert sweep() == [folder.relative_to(project) if folder.is_absolute() else folder]
+    assert Path("data/made.parquet").read_bytes() == b"whole"
+
+
+def test_publishing_replaces_a_read_only_output(project):
+    publish()
+    Path("data/made.parquet").chmod(0o444)
+    publish()
+    assert Path("data/made.parquet").read_bytes() == b"whole"
+
+
+def test_a_second_run_is_told_who_holds_the_folder(project, monkeypatch):
+    monkeypatch.setattr(pipelines.work, "ORPHAN_SECONDS", 0.2)
+    root = Path(__file__).resolve().parents[2]
+    script = (
+        "import sys, time\nfrom pipelines.work import work_folder\n"
+        "with work_folder('make'):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"kill {process.pid}"), work_folder("make"):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    with work_folder("make"):  # a killed holder leaves no lock behind
+        pass
