@@ -1,12 +1,185 @@
 """An image record -> its row: hash, size, sharpness, exposure, perceptual hash."""
 
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, field_validator
+
 from curation.config import Section
+from curation.identity import content_id, item_id
+from curation.images import Rgb, decode_rgb
+from curation.places365 import Record
+from curation.sources import Source
+from curation.tables import IMAGES, write_table
+
+CHUNK = 500
+SHORT_SIDE = 256
+PART = "images.parquet"
+
+Row = dict[str, Any]
 
 
 class IndexParams(Section):
     """Parameters of the ``index`` stage."""
 
     group_pattern: str | None
-    """Regular expression on the locator; its group ``group`` names what an image was cut from. Null: none."""
-    max_megapixels: float
+    """Regular expression on the path; its group ``group`` names what an image was cut from. Null: none."""
+    max_megapixels: float = Field(gt=0, le=170)
     """Images above this are rows with a reason, never decoded (decompression bombs)."""
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _has_group(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            pattern = re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        if "group" not in pattern.groupindex:
+            raise ValueError("it needs a group named 'group': (?P<group>...)")
+        return value
+
+
+class Dataset(NamedTuple):
+    """What every row of a dataset carries along."""
+
+    name: str
+    licence: str
+    source: str
+
+
+class IndexTask(NamedTuple):
+    """One chunk of records, for a worker."""
+
+    root: Path
+    dataset: Dataset
+    params: IndexParams
+    records: tuple[Record, ...]
+
+
+def tasks(
+    records: Sequence[Record], root: Path, dataset: Dataset, params: IndexParams, chunk: int = CHUNK
+) -> dict[str, IndexTask]:
+    """Cut the records into chunks. A chunk's key holds a hash of what it lists: a changed folder is read again."""
+    cut: dict[str, IndexTask] = {}
+    for start in range(0, len(records), chunk):
+        part = tuple(records[start : start + chunk])
+        listed = item_id(*(word for record in part for word in (record.locator, record.size, record.scene or "")))
+        cut[f"{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part)
+    return cut
+
+
+def index_part(task: IndexTask, folder: Path) -> None:
+    """Index one chunk into ``folder/images.parquet``. Pure: the same files give the same bytes."""
+    source = Source(task.root)
+    rows = (index_image(record, source, task.dataset, task.params) for record in task.records)
+    write_table(IMAGES, rows, folder / PART)
+
+
+def index_image(record: Record, source: Source, dataset: Dataset, params: IndexParams) -> Row:
+    """Read one image and return its IMAGES row; what cannot be read is a row with the reason in ``status``."""
+    row: Row = dict.fromkeys(IMAGES.columns)
+    row |= {"dataset": dataset.name, "licence": dataset.licence, "source": dataset.source}
+    row |= {"locator": record.locator, "scene": record.scene, "indoor": record.indoor, "bytes": record.size}
+    row["group"] = group_of(record.name, params.group_pattern)
+    if record.reason is not None:
+        return row | {"status": record.reason}
+    try:
+        data = source.read(record.locator)
+    except (OSError, ValueError) as error:
+        return row | {"status": f"not readable: {_words(error)}"}
+    row |= {"image_id": content_id(data), "bytes": len(data)}
+    try:
+        image = decode_rgb(data, params.max_megapixels)
+    except ValueError as error:
+        return row | {"status": str(error)}
+    return row | {"status": "ok"} | measure(image)
+
+
+def _words(error: Exception) -> str:
+    # Without the path: a row must not differ with the place a dataset is kept in.
+    return (error.strerror or "missing or not a regular file") if isinstance(error, OSError) else str(error)
+
+
+def group_of(name: str, pattern: str | None) -> str | None:
+    """Return what an image was cut from, by the pattern's group ``group``; None where it does not match."""
+    match = re.search(pattern, name) if pattern else None
+    return match["group"] if match else None
+
+
+def measure(image: Rgb) -> Row:
+    """Measure an image (H, W, 3): the columns width to phash of IMAGES."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    mean, spread = cv2.meanStdDev(grey)
+    clipped = cv2.countNonZero(cv2.inRange(image, (0, 0, 0), (2, 2, 2)))
+    clipped += cv2.countNonZero(cv2.inRange(image, (253, 253, 253), (255, 255, 255)))
+    return {
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "sharpness": sharpness(grey),
+        "luma_mean": float(mean[0, 0]) / 255,
+        "luma_spread": float(spread[0, 0]) / 255,
+        "clipped": clipped / grey.size,
+        "phash": perceptual_hash(grey),
+    }
+
+
+def sharpness(grey: npt.NDArray[Any]) -> float:
+    """Variance of the Laplacian of luma (H, W) uint8, on at most 256 pixels on the short side; never enlarged.
+
+    At one size, because the same scene at twice the pixels has a far smaller Laplacian (Pech-Pacheco et al. 2000).
+    """
+    height, width = grey.shape
+    scale = SHORT_SIDE / min(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+def perceptual_hash(grey: npt.NDArray[Any]) -> int:
+    """64 bits of luma (H, W) uint8: the 64 lowest DCT frequencies but the mean, each above the median or not.
+
+    Near-duplicates (resized, recompressed, slightly cropped or re-exposed) differ in few bits.
+    """
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Rounded: on a flat image only rounding noise is left, and a hash of noise would be no hash.
+    low = np.round(cv2.dct(small)[_LOW], 2)
+    bits = (low > np.median(low)).astype(np.uint8)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _low_frequencies(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    places = sorted(((v, u) for v in range(16) for u in range(16)), key=lambda p: (p[0] + p[1], p))
+    rows, columns = zip(*places[1 : count + 1], strict=True)
+    return np.array(rows), np.array(columns)
+
+
+_LOW = _low_frequencies(64)
+
+
+def by_kind(statuses: Iterable[str]) -> dict[str, int]:
+    """Count statuses by the words before their colon, sorted by name; ``ok`` among them."""
+    counts: dict[str, int] = {}
+    for status in statuses:
+        kind = status.partition(":")[0]
+        counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def require_images(statuses: Sequence[str], root: Path, expected: str) -> None:
+    """Raise ValueError naming the root and what it should hold, unless at least one image is ok."""
+    if not statuses:
+        raise ValueError(f"places365.root: '{root}' has no images; expected {expected}")
+    if "ok" not in statuses:
+        counts = ", ".join(f"{kind} {count}" for kind, count in by_kind(statuses).items())
+        raise ValueError(
+            f"places365.root: '{root}' has no images that can be read ({len(statuses)} files: {counts}); "
+            f"expected {expected}"
+        )

@@ -72,6 +72,12 @@ def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -
     return pq.read_table(path, columns=columns)
 
 
+def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:
+    """Read the parts of a table into one; no parts make an empty table. Raises as :func:`read_table`."""
+    parts = [read_table(table, path) for path in paths]
+    return pa.concat_tables(parts) if parts else table.schema.empty_table()
+
+
 IMAGES = Table(
     name="images",
     version=1,
@@ -86,7 +92,10 @@ IMAGES = Table(
         "width": (pa.int32(), "pixels, after EXIF orientation; null where unreadable"),
         "height": (pa.int32(), "pixels, after EXIF orientation; null where unreadable"),
         "bytes": (pa.int64(), "size of the file"),
-        "sharpness": (pa.float32(), "variance of the Laplacian of luma (0-255) at 256 pixels on the short side"),
+        "sharpness": (
+            pa.float32(),
+            "variance of the Laplacian of luma (0-255) at 256 pixels or less on the short side",
+        ),
         "luma_mean": (pa.float32(), "mean luma, 0 to 1"),
         "luma_spread": (pa.float32(), "standard deviation of luma, 0 to 1"),
         "clipped": (pa.float32(), "share of pixels at or beyond 2 or 253 of 255 in every channel"),

@@ -1,0 +1,207 @@
+"""Places365 in each official layout, packed or not, and plain folders of photographs -> image records."""
+
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from curation.sources import Source, locator_of
+from curation.storage import open_store
+
+CATEGORIES = "categories_places365.txt"
+INDOOR = "IO_places365.txt"
+VALID = "places365_val.txt"
+LISTS = (CATEGORIES, INDOOR, VALID)
+PHOTOS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".avif"}
+)
+PACKED = frozenset({".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar"})
+EXPECTED = "data_large/, train/, val_large/ or a .tar"
+_SCENES_BY_LETTER = re.compile(r"data_(large|256)(_standard|_challenge)?")
+
+
+class Record(NamedTuple):
+    """One file found in a dataset, image or not."""
+
+    locator: str
+    """Where its bytes are; see :mod:`curation.sources`."""
+    name: str
+    """Its path, in or out of an archive, valid UTF-8: what a person and a pattern look at."""
+    size: int
+    """Bytes."""
+    scene: str | None
+    """Such as ``church/indoor``; None where the layout does not tell."""
+    indoor: bool | None
+    """From the official list; None where unknown."""
+    reason: str | None
+    """Why it is no image, known without reading it; None for a candidate."""
+
+
+class Found(NamedTuple):
+    """Everything below a dataset's root."""
+
+    records: list[Record]
+    """All files but lists and archives that were read, sorted by locator."""
+    lists: tuple[str, ...]
+    """Official lists that were used."""
+    archives: tuple[str, ...]
+    """Tars whose members are among the records."""
+
+
+class Labels(NamedTuple):
+    """What the official lists say."""
+
+    scenes: dict[int, str]
+    """Category number -> scene."""
+    indoor: dict[str, bool]
+    """Scene -> indoors or not."""
+    valid: dict[str, int]
+    """File name of a validation image -> category number."""
+
+    @property
+    def known(self) -> frozenset[str]:
+        """All scene names that a list holds."""
+        return frozenset(self.scenes.values()) | self.indoor.keys()
+
+
+class _File(NamedTuple):
+    locator: str
+    name: str
+    size: int
+    reason: str | None
+
+
+def find_images(root: str | Path) -> Found:
+    """Walk a dataset's root and return every file in it with what its place tells.
+
+    Official layouts: ``places365_standard/{train,val}/<scene>/``, ``data_large/<letter>/<scene, nested>/`` (also
+    ``data_256``, ``_standard``, ``_challenge``), ``val_large/`` labelled by ``places365_val.txt``, ``test_large/``,
+    each as folders or inside ``.tar`` files anywhere below the root. Other folders are plain piles of photographs, with
+    a scene where their path is one of the official names. What cannot be an image comes with a reason.
+
+    Raises FileNotFoundError for a root that is no folder, ValueError for a malformed list (with file and line).
+    """
+    files: list[_File] = []
+    archives: list[str] = []
+    for entry in open_store(root).list():
+        if entry.path.lower().endswith(".tar"):
+            archives.append(_legible(entry.path))
+            files.extend(_members(root, entry.path))
+        else:
+            files.append(_File(locator_of(entry.path), _legible(entry.path), entry.size, _objection(entry.path)))
+    lists = [file for file in files if PurePosixPath(file.name).name in LISTS]
+    labels = read_labels(Source(root), lists)
+    used = {file.locator for file in lists}
+    known = labels.known
+    by_folder = {scene.replace("/", "-"): scene for scene in known}
+    records = [_record(file, labels, known, by_folder) for file in files if file.locator not in used]
+    records.sort(key=lambda record: record.locator)
+    return Found(records, tuple(sorted(file.name for file in lists)), tuple(sorted(archives)))
+
+
+def read_labels(source: Source, lists: Iterable[_File]) -> Labels:
+    """Read the official lists. Raises ValueError naming the file and the line that does not fit."""
+    labels = Labels({}, {}, {})
+    for file in lists:
+        for key, number in _pairs(source, file):
+            match PurePosixPath(file.name).name:
+                case "categories_places365.txt":
+                    labels.scenes[number] = _official(key)
+                case "IO_places365.txt":
+                    if number not in (1, 2):
+                        raise ValueError(f"{file.name}: '{key} {number}': expected 1 (indoor) or 2 (outdoor)")
+                    labels.indoor[_official(key)] = number == 1
+                case _:
+                    labels.valid[PurePosixPath(key).name] = number
+    return labels
+
+
+def _pairs(source: Source, file: _File) -> Iterator[tuple[str, int]]:
+    text = source.read(file.locator).decode("utf-8", "replace")
+    for count, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        key, _, number = line.strip().rpartition(" ")
+        if not key or not number.isdecimal():
+            raise ValueError(f"{file.name}, line {count}: '{line[:80]}': expected a name and a number; get it again")
+        yield key.strip(), int(number)
+
+
+def _official(name: str) -> str:
+    """``/c/church/indoor`` -> ``church/indoor``."""
+    parts = name.strip("/").split("/")
+    return "/".join(parts[1:] if len(parts) > 1 and len(parts[0]) == 1 else parts)
+
+
+def _legible(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _objection(path: str) -> str | None:
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix in PHOTOS:
+        return None
+    if suffix in PACKED:
+        return f"not an image: {suffix} archives are not read; unpack it, or repack it as a plain .tar"
+    return f"not an image: {suffix} file" if suffix else "not an image: the name has no suffix"
+
+
+def _members(root: str | Path, path: str) -> Iterator[_File]:
+    """List a tar's members. Whatever stops the listing is a file of its own with that reason."""
+    end = 0
+    with open_store(root).open(path) as file:
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                while (member := tar.next()) is not None:
+                    tar.members = []  # type: ignore[attr-defined]  # else 1.8 million members stay in memory
+                    end = max(end, member.offset_data)
+                    if not member.isdir():
+                        yield _member(path, member)
+                complete = file.seek(0, 2) >= tar.offset
+        except (tarfile.TarError, OSError, EOFError) as error:
+            yield _File(locator_of(path, end, 0), _legible(path), 0, f"archive: {error}; get it again")
+            return
+    if not complete:
+        yield _File(locator_of(path, end, 0), _legible(path), 0, "archive: it ends inside a member; get it again")
+
+
+def _member(path: str, member: tarfile.TarInfo) -> _File:
+    name = _legible(member.name)
+    if member.isreg() and not member.issparse():
+        return _File(locator_of(path, member.offset_data, member.size), name, member.size, _objection(member.name))
+    what = "sparse file" if member.issparse() else "link" if member.issym() or member.islnk() else "special file"
+    return _File(locator_of(path, member.offset_data, 0), name, 0, f"not an image: a {what} inside a tar is not read")
+
+
+def _record(file: _File, labels: Labels, known: frozenset[str], by_folder: dict[str, str]) -> Record:
+    scene = scene_of(file.name, labels, known, by_folder)
+    indoor = None if scene is None else labels.indoor.get(scene)
+    return Record(file.locator, file.name, file.size, scene, indoor, file.reason)
+
+
+def scene_of(name: str, labels: Labels, known: frozenset[str], by_folder: dict[str, str]) -> str | None:
+    """Tell the scene from a file's path (or, in a validation folder, from the list); None where nothing tells."""
+    *folders, base = PurePosixPath(name).parts
+    if base in labels.valid and any(folder.startswith("val") for folder in folders):
+        return labels.scenes.get(labels.valid[base])
+    for place, folder in enumerate(folders):
+        rest = folders[place + 1 :]
+        if _SCENES_BY_LETTER.fullmatch(folder) and len(rest) > 1 and len(rest[0]) == 1:
+            return "/".join(rest[1:])
+        if folder in ("train", "val") and rest:
+            return _known(rest, known, by_folder) or "/".join(rest)
+    if len(folders) > 1 and len(folders[0]) == 1 and folders[1].startswith(folders[0]):
+        return "/".join(folders[1:])  # the root is data_large itself
+    return _known(folders, known, by_folder)
+
+
+def _known(folders: list[str], known: frozenset[str], by_folder: dict[str, str]) -> str | None:
+    """The official name that a path ends in: nested (church/indoor), or flat as in places365_standard."""
+    for start in range(len(folders)):
+        path = "/".join(folders[start:])
+        if path in known:
+            return path
+        if path in by_folder:
+            return by_folder[path]
+    return None
