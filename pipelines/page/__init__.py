@@ -1,0 +1,1 @@
+"""The parts of the report, one file a chapter: each turns outputs into what the template shows."""
