@@ -1,8 +1,31 @@
-"""Shift, colour, exposure, shadow, noise, blur, compression: one function each."""
+"""Shift, colour, exposure, shadow, noise, blur: one function each.
 
+*Linear* is linear light, *display* is what a file holds, both float32 with 1 for white (see ``compositing.light``).
+Every function is pure; what was drawn comes in as arguments, so a plan row alone makes the picture again.
+Compression, the last perturbation, is in ``compositing.codec``.
+"""
+
+import math
+from typing import Annotated
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
+
+from compositing.light import LUMA, Float, power, to_display, to_linear
 from curation.config import Section
 
-Range = tuple[float, float]
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"a range must go up, but {value[0]} is above {value[1]}")
+    return value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Quality = Annotated[int, Field(ge=1, le=100)]
 
 
 class CaptureParams(Section):
@@ -22,9 +45,100 @@ class CaptureParams(Section):
     """Exponent of the tone curve."""
     noise: Range
     """Sigma of the noise of source and captured background (each drawn on its own), 0 to 1."""
-    quality: tuple[int, int]
+    quality: Annotated[tuple[Quality, Quality], AfterValidator(_ordered)]
     """JPEG quality of source and captured background."""
-    shadow: float
+    shadow: Share
     """Probability of a cast shadow on the source's background, 0 to 1."""
     shadow_strength: Range
     """Largest darkening, 0 to 1."""
+
+
+def expose(linear: Float, stops: float) -> Float:
+    """Change the exposure of linear light by stops: each stop doubles it."""
+    return linear * np.float32(2.0**stops)
+
+
+def warm(linear: Float, warmth: float) -> Float:
+    """Raise red and lower blue of linear RGB light by half of ``warmth`` each, as factors around 1."""
+    gains: Float = np.array([1 + warmth / 2, 1, 1 - warmth / 2], dtype=np.float32)
+    return linear * gains
+
+
+def contrast(display: Float, factor: float) -> Float:
+    """Stretch display values around mid grey (0.5)."""
+    return (display - np.float32(0.5)) * np.float32(factor) + np.float32(0.5)
+
+
+def saturate(display: Float, factor: float) -> Float:
+    """Move display RGB away from its own luma (``factor`` > 1) or towards it (< 1)."""
+    luma: Float = np.asarray(display @ LUMA, dtype=np.float32)[:, :, None]
+    return luma + (display - luma) * np.float32(factor)
+
+
+def look(linear: Float, exposure: float, factor: float, saturation: float, warmth: float = 0.0) -> Float:
+    """Exposure and warmth on light, then contrast and saturation on display values: linear in, display out."""
+    display = to_display(warm(expose(linear, exposure), warmth))
+    return saturate(contrast(display, factor), saturation)
+
+
+def defocus(premultiplied: Float, sigma: float) -> Float:
+    """Blur a layer of premultiplied linear colour and alpha, (H, W, 4), by a Gaussian of ``sigma`` pixels.
+
+    Alpha and colour spread alike, so that straight colour stays right at the edge.
+    """
+    if sigma <= 0:
+        return premultiplied
+    # Replicated borders: a subject cut off by the frame goes on outside it.
+    return np.asarray(cv2.GaussianBlur(premultiplied, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def shadow_factor(pha: Float, strength: float, sigma: float) -> Float:
+    """Turn a shadow caster's coverage, (H, W) 0 to 1, into the share of light left there, (H, W)."""
+    spread = cv2.GaussianBlur(pha, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) if sigma > 0 else pha
+    return np.float32(1) - np.float32(strength) * np.clip(spread, 0, 1)
+
+
+def motion_matrix(width: int, height: int, x: float, y: float, rotate: float, scale: float) -> NDArray[np.float64]:
+    """Return the (2, 3) matrix that moves a picture's content: rotation (degrees counter-clockwise) and scale about
+    its centre, then a shift in pixels. Coordinates are pixel centres from (0, 0).
+    """
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    cos = scale * math.cos(math.radians(rotate))
+    sin = scale * math.sin(math.radians(rotate))
+    return np.array([[cos, sin, cx - cos * cx - sin * cy + x], [-sin, cos, cy + sin * cx - cos * cy + y]])
+
+
+def recapture(
+    scene: Float, margin: int, x: float = 0.0, y: float = 0.0, rotate: float = 0.0, scale: float = 1.0
+) -> Float:
+    """Photograph a scene again with a camera that moved.
+
+    ``scene``: (H + 2 margin, W + 2 margin, 3); returns its (H, W, 3) window after :func:`motion_matrix`. Without
+    motion that is the plain window, not resampled. The margin keeps the border of the picture out of sight.
+    """
+    height, width = scene.shape[0] - 2 * margin, scene.shape[1] - 2 * margin
+    if x == 0 and y == 0 and rotate == 0 and scale == 1:
+        return scene[margin : margin + height, margin : margin + width]
+    matrix = motion_matrix(width, height, x, y, rotate, scale)
+    matrix[:, 2] -= matrix[:, :2] @ np.array([margin, margin], dtype=np.float64)
+    # Cubic: bilinear would make the plate softer than the source, a difference that no camera makes.
+    moved = cv2.warpAffine(scene, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(moved, np.float32)
+
+
+def drift(display: Float, gain: float, red: float, blue: float, gamma: float) -> Float:
+    """Change exposure and white balance (stops, on light), then the tone curve (exponent, on display values)."""
+    if gain or red or blue:
+        factors = np.array([2.0 ** (gain + red), 2.0**gain, 2.0 ** (gain + blue)], dtype=np.float32)
+        display = to_display(to_linear(display) * factors)
+    if gamma != 1:
+        display = power(np.maximum(display, 0), gamma)
+    return display
+
+
+def add_noise(display: Float, sigma: float, key: int, stream: int) -> Float:
+    """Add Gaussian noise of ``sigma`` (0 to 1) to display values; each (key, stream) is a field of its own."""
+    if sigma <= 0:
+        return display
+    generator = np.random.Generator(np.random.Philox(key=np.array([key, stream], dtype=np.uint64)))
+    return display + np.float32(sigma) * generator.standard_normal(display.shape, dtype=np.float32)

@@ -48,6 +48,7 @@ PLAN = Table(
         "split": (pa.string(), "train, valid or test: of both the image and the frame"),
         "width": (pa.int32(), "pixels of the composite"),
         "height": (pa.int32(), "pixels of the composite"),
+        "margin": (pa.int32(), "pixels of scene rendered around the composite, for a captured background that moved"),
         "dataset": (pa.string(), "dataset of the background"),
         "locator": (pa.string(), "locator of the background"),
         "image_id": (pa.string(), "content hash of the background"),
@@ -80,7 +81,14 @@ PLAN = Table(
         ),
         "shadow_x": (pa.float32(), "shift of the shadow, share of the width"),
         "shadow_y": (pa.float32(), "shift of the shadow, share of the height"),
-        "shadow_scale": (pa.float32(), "vertical scale of the shadow about the subject's foot"),
+        "shadow_lean": (
+            pa.float32(),
+            "sideways lean of the shadow: how far its top is from above its foot, share of the width",
+        ),
+        "shadow_scale": (
+            pa.float32(),
+            "vertical scale of the shadow about its foot; negative: falls towards the camera",
+        ),
         "shadow_blur": (pa.float32(), "sigma, share of the height"),
         "shift_x": (pa.float32(), "captured background against source, pixels"),
         "shift_y": (pa.float32(), "captured background against source, pixels"),

@@ -1,0 +1,77 @@
+"""The shadow a subject casts on the scene: its own outline, thrown aside, squashed and blurred."""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.light import Float
+from compositing.perturb import shadow_factor
+from compositing.subject import Warped, placing_matrix
+
+_FINE = 1.5
+"""Sigma in pixels below which a blurred shadow would show the grid it was drawn on."""
+
+
+def cast_shadow(row: dict[str, Any], subject: Warped, frame: tuple[int, int]) -> Float | None:
+    """Return the share of light that the shadow leaves on the scene, (H, W) 0 to 1, or None where none falls.
+
+    The outline is anchored at the subject's foot (the middle of the box's lower edge), scaled in height about it by
+    ``shadow_scale``, leant sideways by ``shadow_lean`` and shifted by ``shadow_x`` and ``shadow_y``. ``frame`` is
+    the matte's (height, width): where the subject is cut off by it, the outline goes on outside.
+    """
+    if row["shadow_strength"] <= 0:
+        return None
+    width, height = int(row["width"]), int(row["height"])
+    sigma = row["shadow_blur"] * height
+    grain = max(1, min(8, int(sigma / _FINE)))  # a soft shadow is drawn small and enlarged
+    coverage, span = _caster(subject, frame, grain)
+    matrix = _throw(row, subject)
+    warp = placing_matrix(coverage.shape, span, matrix[:, :2], (matrix[0, 2], matrix[1, 2]), grain)
+    size = (math.ceil(width / grain), math.ceil(height / grain))
+    outline = cv2.warpAffine(coverage, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    factor = shadow_factor(np.asarray(outline, np.float32), row["shadow_strength"], sigma / grain)
+    if grain > 1:
+        # Enlarged to whole grains first: the last one may reach beyond the frame.
+        whole = (size[0] * grain, size[1] * grain)
+        factor = np.asarray(cv2.resize(factor, whole, interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.ascontiguousarray(factor[:height, :width])
+
+
+def _caster(subject: Warped, frame: tuple[int, int], grain: int) -> tuple[Float, tuple[float, float]]:
+    """Reduce the outline and give it an empty border, but for the sides where the frame cut the subject off.
+
+    Returns it with the matte pixels that it spans, border included.
+    """
+    coverage, box = subject.coverage, subject.box
+    if grain > 1:
+        small = (max(1, coverage.shape[1] // grain), max(1, coverage.shape[0] // grain))
+        coverage = np.asarray(cv2.resize(coverage, small, interpolation=cv2.INTER_AREA), np.float32)
+    # All four sides, so that the box's centre stays the centre; a cut side repeats its last line.
+    grow_x, grow_y = 2 * box.w / coverage.shape[1], 2 * box.h / coverage.shape[0]
+    # On all four sides, so that the centre stays the centre; a cut side repeats its last line for ever.
+    coverage = np.pad(coverage, 1, mode="edge")
+    for free, line in (
+        (box.y > 0, coverage[0]),
+        (box.y + box.h < frame[0], coverage[-1]),
+        (box.x > 0, coverage[:, 0]),
+        (box.x + box.w < frame[1], coverage[:, -1]),
+    ):
+        if free:
+            line[...] = 0
+    return coverage, (box.w + grow_x, box.h + grow_y)
+
+
+def _throw(row: dict[str, Any], subject: Warped) -> NDArray[np.float64]:
+    """Return (2, 3): the matrix on offsets from the box's centre and where that centre lands, composite pixels."""
+    width, height = int(row["width"]), int(row["height"])
+    centre = np.array([row["fgr_x"], row["fgr_y"]], dtype=np.float64)
+    foot = subject.matrix @ np.array([0.0, subject.box.h / 2])
+    tall = subject.box.h * row["fgr_scale"]
+    # Acts on offsets from the foot; up is negative, so a lean to the right takes away.
+    throw = np.array([[1.0, -row["shadow_lean"] * width / tall], [0.0, row["shadow_scale"]]])
+    shift = np.array([row["shadow_x"] * width, row["shadow_y"] * height])
+    landed = centre + foot - throw @ foot + shift
+    return np.hstack([throw @ subject.matrix, landed[:, None]])
