@@ -1,5 +1,6 @@
 """The two networks: base alone, and base with refiner."""
 
+from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -11,7 +12,11 @@ from training.network.decoder import Decoder
 from training.network.encoder import Backbone, build_encoder
 from training.network.initial import initialise
 from training.network.refiner import RefineMode, Refiner
-from training.network.resize import pad_to_multiple, resize
+from training.network.resize import pad_to_least, pad_to_multiple, resize
+
+LEAST_SIDE = 16
+"""Pixels a side that the encoder gets at least. With fewer, features are one pixel wide before a strided 3x3
+convolution, and oneDNN's bfloat16 weight gradient for that shape is uninitialised memory (torch 2.14.1)."""
 
 
 class BaseOutput(NamedTuple):
@@ -79,8 +84,9 @@ class BaseNetwork(nn.Module):
 
     def _coarse(self, frame: Tensor) -> _Coarse:
         """Coarse result of ``frame`` (B, 6, H, W); the residual is not clamped."""
-        features = self.backbone(frame)
-        raw = self.decoder(self.aspp(features.stride16), features)
+        height, width = frame.shape[-2:]
+        features = self.backbone(pad_to_least(frame, LEAST_SIDE))
+        raw = self.decoder(self.aspp(features.stride16), features)[:, :, :height, :width]
         # bfloat16 knows 128 values between 0.5 and 1: what is measured against truth leaves it here.
         pha, residual, err = raw[:, :5].float().split([1, 3, 1], dim=1)
         return _Coarse(clamp01(pha, self.training), residual, clamp01(err, self.training), raw[:, 5:].relu())
@@ -103,9 +109,13 @@ class RefineNetwork(BaseNetwork):
         refine_kernel_size: int = 3,
     ) -> None:
         super().__init__(backbone)
-        if not 0 < backbone_scale <= 1:
-            raise ValueError(f"backbone_scale: {backbone_scale} is not in (0, 1]; usual are 0.25 (HD) and 0.125 (4K)")
+        if not 0.01 <= backbone_scale <= 1:
+            raise ValueError(
+                f"backbone_scale: {backbone_scale} is not in [0.01, 1]; usual are 0.25 (HD) and 0.125 (4K)"
+            )
         self.backbone_scale = backbone_scale
+        # Integer arithmetic, so that an exported graph follows the size of its input.
+        self._ratio = Fraction(backbone_scale).limit_denominator(1000)
         self.refiner = Refiner(refine_mode, refine_sample_pixels, refine_threshold, refine_kernel_size)
 
     def forward(self, src: Tensor, bgr: Tensor) -> RefineOutput:  # type: ignore[override]  # it gives more
@@ -131,7 +141,8 @@ class RefineNetwork(BaseNetwork):
         )
 
     def _coarse_size(self, height: int, width: int) -> tuple[int, int]:
-        return max(1, int(height * self.backbone_scale)), max(1, int(width * self.backbone_scale))
+        over, under = self._ratio.numerator, self._ratio.denominator
+        return max(1, height * over // under), max(1, width * over // under)
 
 
 Network = TypeVar("Network", bound=BaseNetwork)
@@ -161,7 +172,7 @@ def build_refine(
 
     Args:
         backbone: ``mobilenetv2``, ``resnet50`` or ``resnet101``.
-        backbone_scale: size of the coarse pass against the input, in (0, 1].
+        backbone_scale: size of the coarse pass against the input, in [0.01, 1].
         refine_mode: ``sampling`` solves the most uncertain patches again, ``thresholding`` those above a threshold,
             ``full`` all of them.
         refine_sample_pixels: sampling: pixels a sample, 16 a patch; more than there are means all.

@@ -72,8 +72,10 @@ def cut(frame: Tensor, cells: Tensor, grid: tuple[int, int], size: int, margin: 
     channels, height, width = frame.shape[1:]
     rows, columns = grid
     sample = cells // (rows * columns)
-    row = cells // columns % rows
-    column = cells % columns
+    line = cells // columns
+    # No remainder operator: ONNX has none for a size that is known only at run time.
+    row = line - sample * rows
+    column = cells - line * columns
     reach = torch.arange(-margin, size + margin, device=frame.device)
     y = row.unsqueeze(1) * size + reach
     x = column.unsqueeze(1) * size + reach

@@ -21,3 +21,11 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     if not (bottom or right):
         return x
     return F.pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def pad_to_least(x: Tensor, side: int) -> Tensor:
+    """``x`` (B, C, H, W) with its last row and column repeated until both sides have ``side`` pixels."""
+    height, width = x.shape[-2:]
+    if height >= side and width >= side:
+        return x
+    return F.pad(x, (0, max(0, side - width), 0, max(0, side - height)), mode="replicate")
