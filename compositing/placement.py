@@ -89,7 +89,8 @@ def needed_scale(subject: Subject, width: int, height: int, rotate: float = 0.0,
 
 def fits(subject: Subject, width: int, height: int) -> bool:
     """Whether the subject can stand in a composite of this size without being enlarged too far."""
-    return needed_scale(subject, width, height) <= MAX_ENLARGE
+    # Most are cut off at the bottom, if at all, and fit anything.
+    return not set(subject.touches) - {"b"} or needed_scale(subject, width, height) <= MAX_ENLARGE
 
 
 def place(

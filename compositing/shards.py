@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic import Field
 
 from compositing.codec import Image, decode_grey_layer, decode_rgb_layer
 from compositing.parquetshards import ParquetFiles
@@ -24,9 +25,9 @@ class RenderParams(Section):
 
     format: Literal["tar", "parquet"]
     """Container of the shards."""
-    samples_per_shard: int
+    samples_per_shard: Annotated[int, Field(ge=1)]
     """Composites in one shard."""
-    fgr_quality: int
+    fgr_quality: Annotated[int, Field(ge=95, le=100)]
     """JPEG quality of the foreground label, 95 or more; it is stored with full colour resolution (4:4:4)."""
 
 
@@ -64,6 +65,22 @@ def decode_sample(members: Mapping[str, bytes], recipe: bool = True) -> Sample:
     return Sample(
         decoded["src.jpg"], decoded["bgr.jpg"], decoded["fgr.jpg"], decoded["pha.png"], decoded.get("json", {})
     )
+
+
+def matching(recipes: pd.DataFrame, where: Mapping[str, str], name: str) -> NDArray[np.int64]:
+    """Return the positions of the recipes that have all values of ``where``.
+
+    Raises ValueError, beginning with ``name``, for an unknown column or where nothing fits.
+    """
+    unknown = sorted(set(where) - set(recipes.columns))
+    if unknown:
+        raise ValueError(f"{name}: a recipe has no column {', '.join(unknown)}")
+    fits = np.ones(len(recipes), dtype=bool)
+    for column, value in where.items():
+        fits &= (recipes[column] == value).to_numpy()
+    if not fits.any():
+        raise ValueError(f"{name}: no sample has {dict(where)}")
+    return np.flatnonzero(fits)
 
 
 class ShardReader:
@@ -116,16 +133,7 @@ class ShardReader:
         del self._places
 
     def _keep(self, where: Mapping[str, str], path: Path) -> None:
-        recipes = self.recipes()
-        unknown = sorted(set(where) - set(recipes.columns))
-        if unknown:
-            raise ValueError(f"no column {', '.join(unknown)} in the recipes of set '{self.set_name}'")
-        fits = np.ones(len(self), dtype=bool)
-        for name, value in where.items():
-            fits &= (recipes[name] == value).to_numpy()
-        if not fits.any():
-            raise ValueError(f"{path}: no sample of set '{self.set_name}' has {dict(where)}")
-        chosen = np.flatnonzero(fits)
+        chosen = matching(self.recipes(), where, f"{path}: set '{self.set_name}'")
         self.ordinals, self._shard, self._at = self.ordinals[chosen], self._shard[chosen], self._at[chosen]
         self._keys = [self._keys[i] for i in chosen]
 

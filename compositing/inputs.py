@@ -1,0 +1,107 @@
+"""What a plan row is made from: its photograph and its matte, read once and kept for a while."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compositing.codec import Image
+from compositing.framestore import read_frame
+from curation.identity import content_id
+from curation.images import decode_rgb
+from curation.sources import Source
+
+CACHE_BYTES = 256 << 20
+"""Decoded pixels kept by each process: the strengths of a pair share theirs."""
+
+Row = Mapping[str, Any]
+
+
+class InputRoots(NamedTuple):
+    """Where the files of the plan's locators are."""
+
+    backgrounds: Path
+    """Root of the photographs' dataset."""
+    store: Path
+    """The frame store."""
+    mattes: Path
+    """Root of the mattes' dataset, for foregrounds that are not in the store."""
+
+
+class InputError(ValueError):
+    """A composite's photograph or matte cannot be read, or is not what was planned with."""
+
+
+class Inputs:
+    """Reads photographs and mattes. Picklable, safe to use from threads; the cache stays in its process."""
+
+    def __init__(self, roots: InputRoots, frames: Mapping[str, Row]) -> None:
+        """``frames``: frame_id -> row of the frames table, for every frame that will be asked for."""
+        self.roots = roots
+        self.frames = frames
+        self._backgrounds = Source(roots.backgrounds)
+        self._store = Source(roots.store)
+        self._mattes = Source(roots.mattes)
+        self._cache: dict[str, tuple[Image, ...]] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"roots": self.roots, "frames": self.frames}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["roots"], state["frames"])  # type: ignore[misc]
+
+    def load(self, row: Row) -> tuple[Image, Image, Image]:
+        """Return foreground (h, w, 3), alpha (h, w) and photograph (H, W, 3) of a plan row, uint8 RGB.
+
+        Raises InputError naming the composite, the file and the reason.
+        """
+        try:
+            background = self._background(row)
+            fgr, pha = self._frame(row)
+        except (OSError, ValueError) as error:
+            raise InputError(f"composite {row['composite_id']}: {error}") from error
+        return fgr, pha, background
+
+    def _background(self, row: Row) -> Image:
+        key = f"background {row['locator']}"
+        kept = self._recall(key)
+        if kept is None:
+            data = self._backgrounds.read(row["locator"])
+            if content_id(data) != row["image_id"]:
+                raise InputError(
+                    f"{row['locator']} is not the file that was planned with (its content changed); "
+                    "run 'cleanplate scan' and then 'dvc repro'"
+                )
+            try:
+                kept = (decode_rgb(data),)
+            except ValueError as error:
+                raise InputError(f"{row['locator']}: {error}") from error
+            self._keep(key, kept)
+        return kept[0]
+
+    def _frame(self, row: Row) -> tuple[Image, Image]:
+        key = f"frame {row['frame_id']}"
+        kept = self._recall(key)
+        if kept is None:
+            frame = self.frames.get(row["frame_id"])
+            if frame is None:
+                raise InputError(
+                    f"{row['clip']} frame {row['frame']} is not in the frames table; run 'dvc repro' to plan again"
+                )
+            kept = read_frame(self._store, frame, self._mattes)
+            self._keep(key, kept)
+        return kept[0], kept[1]
+
+    def _recall(self, key: str) -> tuple[Image, ...] | None:
+        with self._lock:
+            kept = self._cache.pop(key, None)
+            if kept is not None:
+                self._cache[key] = kept  # last in the dict: used last
+            return kept
+
+    def _keep(self, key: str, images: tuple[Image, ...]) -> None:
+        with self._lock:
+            self._cache[key] = images
+            while len(self._cache) > 1 and sum(i.nbytes for kept in self._cache.values() for i in kept) > CACHE_BYTES:
+                del self._cache[next(iter(self._cache))]
