@@ -1,4 +1,4 @@
-"""The losses of both networks: pure functions that return named terms.
+"""The losses of both networks: pure functions that return named terms; the loss is their sum.
 
 Everything is computed in float32 with autocast off: bfloat16 has no value between 0.996 and 1, and 1e-6 vanishes
 beside 1 in half precision. Source: Lin et al. 2021, section 4.3; numbers of the published script.
@@ -16,8 +16,8 @@ SOBEL_EPSILON = 1e-6
 infinity is NaN on every flat part of a matte."""
 
 
-def base_loss(out: BaseOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor]:
-    """The base network's loss.
+def base_losses(out: BaseOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor]:
+    """The terms of the base network's loss.
 
     Args:
         out: what the network gave, (B, ., H, W).
@@ -25,17 +25,17 @@ def base_loss(out: BaseOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor]:
         fgr: (B, 3, H, W) true foreground in [0, 1]; counts only where alpha is above 0.
 
     Returns:
-        Scalars, float32: ``pha``, ``grad``, ``fgr``, ``err``, and ``total``, their sum.
+        Scalars, float32: ``pha``, ``grad``, ``fgr`` and ``err``.
     """
     with torch.autocast(pha.device.type, enabled=False):
         pred, true = out.pha.float(), pha.float()
         terms = _matte_terms(pred, out.fgr.float(), true, fgr.float(), "")
         terms["err"] = F.mse_loss(out.err.float(), error_target(pred, true))
-        return _with_total(terms)
+        return terms
 
 
-def refine_loss(out: RefineOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor]:
-    """The refine network's loss, at full and at coarse size.
+def refine_losses(out: RefineOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor]:
+    """The terms of the refine network's loss, at full and at coarse size.
 
     Args:
         out: what the network gave; coarse maps cover the frame padded to multiples of 4, and so does the truth here.
@@ -44,7 +44,7 @@ def refine_loss(out: RefineOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor
 
     Returns:
         Scalars, float32: ``pha``, ``grad``, ``fgr`` at full size, ``pha_sm``, ``grad_sm``, ``fgr_sm`` at coarse
-        size, ``err``, and ``total``, their sum.
+        size, and ``err``.
     """
     with torch.autocast(pha.device.type, enabled=False):
         true_pha, true_fgr = pha.float(), fgr.float()
@@ -56,7 +56,7 @@ def refine_loss(out: RefineOutput, pha: Tensor, fgr: Tensor) -> dict[str, Tensor
         terms |= _matte_terms(out.pha_sm.float(), out.fgr_sm.float(), small_pha, small_fgr, "_sm")
         err = resize(out.err_sm.float(), full)
         terms["err"] = F.mse_loss(err, error_target(resize(out.pha_sm.float(), full), padded_pha))
-        return _with_total(terms)
+        return terms
 
 
 def error_target(pha: Tensor, true: Tensor) -> Tensor:
@@ -87,8 +87,3 @@ def _matte_terms(pha: Tensor, fgr: Tensor, true_pha: Tensor, true_fgr: Tensor, s
         f"grad{suffix}": F.l1_loss(sobel(pha), sobel(true_pha)),
         f"fgr{suffix}": F.l1_loss(fgr * mask, true_fgr * mask),
     }
-
-
-def _with_total(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    total = torch.stack(list(terms.values())).sum()
-    return {**terms, "total": total}

@@ -1,0 +1,249 @@
+"""Weights on disk: safetensors that say what network they are of, and published ``.pth`` files.
+
+Nothing in a file is ever run: safetensors hold none, and pickles are read with ``weights_only``.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from curation.storage import writing
+from training.network.encoder import Backbone
+from training.network.matting import BaseNetwork, RefineNetwork, build_base, build_refine
+
+HEADER = "cleanplate"
+"""The one metadata key; safetensors writes several in any order, which would change the bytes from run to run."""
+
+REFINER = "refiner."
+
+
+class Report(NamedTuple):
+    """What became of each name when weights were put into a network; sorted."""
+
+    matched: list[str]
+    """In both, with the same shape: taken."""
+    missing: list[str]
+    """Only in the network: left as they were."""
+    mismatched: list[str]
+    """In both with different shapes, which are named: left as they were."""
+    unexpected: list[str]
+    """Only in the file: ignored."""
+
+    def __str__(self) -> str:
+        """One line with the counts and the first names of what did not fit."""
+        parts = [f"{len(self.matched)} tensors taken"]
+        for name, names in (
+            ("missing", self.missing),
+            ("of another shape", self.mismatched),
+            ("unknown", self.unexpected),
+        ):
+            if names:
+                parts.append(f"{len(names)} {name} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
+        return ", ".join(parts)
+
+
+def save(network: BaseNetwork, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a network's weights as safetensors, whole or not at all; the same weights and metadata give the same bytes.
+
+    Args:
+        network: what to save; what :func:`load_base` and :func:`load_refine` need to build it again goes along.
+        path: the file, replaced by rename.
+        metadata: JSON values to keep with it.
+    """
+    header = {"network": describe(network), "metadata": dict(metadata or {})}
+    # Clones: safetensors refuses tensors that share memory, and wants them contiguous.
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in sorted(network.state_dict().items())}
+    with writing(path) as temporary:
+        save_file(tensors, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)})
+
+
+def describe(network: BaseNetwork) -> dict[str, Any]:
+    """Kind and options of a network, as its builder takes them; JSON values."""
+    if not isinstance(network, RefineNetwork):
+        return {"kind": "base", "backbone": network.backbone_name}
+    return {
+        "kind": "refine",
+        "backbone": network.backbone_name,
+        "backbone_scale": network.backbone_scale,
+        "refine_mode": network.refiner.mode,
+        "refine_sample_pixels": network.refiner.sample_pixels,
+        "refine_threshold": network.refiner.threshold,
+        "refine_kernel_size": network.refiner.kernel_size,
+    }
+
+
+def load(path: Path) -> dict[str, Tensor]:
+    """Read a state dict on the CPU, from ``.safetensors``, ``.pth``, ``.pt`` or ``.ckpt``.
+
+    A state dict one level down (``state_dict``, ``model_state`` or ``model``) is found, and the ``module.`` that
+    data-parallel training puts before each name is taken off.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it holds no weights, or more than weights; the message says what to do.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"weights: {path} is missing; give the path of a .safetensors or .pth file")
+    state = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    if not state:
+        raise ValueError(f"weights: {path} holds no tensors")
+    if all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return state
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """What :func:`save` was given for ``metadata``; empty for files that it did not write."""
+    found: dict[str, Any] = _header(path).get("metadata", {})
+    return found
+
+
+def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: bool = False) -> Report:
+    """Put weights into a network, in place.
+
+    Base weights go into a refine network, whose refiner then stays as it is, and refine weights into a base network.
+
+    Args:
+        network: the network.
+        state: a state dict, or the file of one.
+        partial: take what fits by name and shape and leave the rest; otherwise all but the refiner must fit.
+
+    Returns:
+        What became of each name. A batch norm's ``num_batches_tracked``, which old files lack, is never missing.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the weights do not fit; nothing was changed.
+    """
+    given = load(state) if isinstance(state, Path) else state
+    own = network.state_dict()
+    fits = {name: name in given and given[name].shape == own[name].shape for name in own}
+    report = Report(
+        matched=sorted(name for name in own if fits[name]),
+        missing=sorted(name for name in own if name not in given and not name.endswith("num_batches_tracked")),
+        mismatched=sorted(
+            f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
+            for name in own
+            if name in given and not fits[name]
+        ),
+        unexpected=sorted(name for name in given if name not in own),
+    )
+    _require_fit(report, partial, f"{state}" if isinstance(state, Path) else "these weights")
+    network.load_state_dict({name: given[name] for name in report.matched}, strict=False)
+    return report
+
+
+def load_base(path: Path) -> BaseNetwork:
+    """Build the base network a file is of, and fill it; of a refine file, its coarse part.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is of no such network.
+    """
+    state = load(path)
+    network = build_base(_described(path, state)["backbone"])
+    _fill(network, state, path)
+    return network
+
+
+def load_refine(path: Path, **options: Any) -> RefineNetwork:
+    """Build the refine network a file is of, and fill it.
+
+    Args:
+        path: the file.
+        options: options of :func:`training.network.build_refine` that take the place of the file's own.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is of no such network, or of a base network alone.
+    """
+    state = load(path)
+    found = _described(path, state)
+    if found.pop("kind") != "refine":
+        raise ValueError(f"weights: {path} is of a base network, without a refiner; give the file of train_refine")
+    network = build_refine(**{**found, **options})
+    _fill(network, state, path)
+    return network
+
+
+def _fill(network: BaseNetwork, state: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        load_into(network, state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _require_fit(report: Report, partial: bool, source: str) -> None:
+    if not report.matched:
+        raise ValueError(f"weights: nothing in {source} fits this network: {report}")
+    if partial:
+        return
+    lost = [name for name in report.missing if not name.startswith(REFINER)]
+    # A refiner is taken whole or not at all.
+    taken = any(name.startswith(REFINER) for name in report.matched)
+    lost += [name for name in report.missing if name.startswith(REFINER) and taken]
+    surplus = [name for name in report.unexpected if not name.startswith(REFINER)]
+    if lost or surplus or report.mismatched:
+        raise ValueError(f"weights: {source} are of another network: {report}; check the backbone and the kernel size")
+
+
+def _described(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Kind and options of the network: as the file says, or guessed from its names."""
+    found = dict(_header(path).get("network", {}))
+    if found:
+        return found
+    first = state.get(f"{REFINER}conv1.weight")
+    backbone = _backbone(state)
+    if backbone is None:
+        raise ValueError(f"weights: {path} is of no network known here: names such as {', '.join(sorted(state)[:3])}")
+    if first is None:
+        return {"kind": "base", "backbone": backbone}
+    return {"kind": "refine", "backbone": backbone, "refine_kernel_size": int(first.shape[-1])}
+
+
+def _backbone(state: Mapping[str, Tensor]) -> Backbone | None:
+    if "backbone.features.0.0.weight" in state:
+        return "mobilenetv2"
+    if "backbone.layer3.22.conv1.weight" in state:
+        return "resnet101"
+    return "resnet50" if "backbone.layer3.5.conv1.weight" in state else None
+
+
+def _header(path: Path) -> dict[str, Any]:
+    if path.suffix != ".safetensors":
+        return {}
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(HEADER)
+    return json.loads(text) if text else {}
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except SafetensorError as error:
+        raise ValueError(f"weights: {path} is no whole safetensors file ({error}); fetch or make it again") from error
+
+
+def _load_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # an unpickler raises anything at all on bytes that are no pickle
+        if "TorchScript" in str(error):
+            raise ValueError(f"weights: {path} is a TorchScript program; give the checkpoint (.pth) instead") from error
+        raise ValueError(
+            f"weights: {path} cannot be read as weights without running what is in it ({type(error).__name__}); "
+            "give a state dict saved by torch.save or a .safetensors file"
+        ) from error
+    for name in ("state_dict", "model_state", "model"):
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            found = found[name]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(f"weights: {path} holds no state dict (name -> tensor)")
+    return found
