@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
-LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luminance (ITU-R BT.709)."""
 
 _TOE_DISPLAY = 0.04045

@@ -52,8 +52,8 @@ def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, 
     box = subject_box(pha)
     inside = np.s_[box.y : box.y + box.h, box.x : box.x + box.w]
     alpha = pha[inside].astype(np.float32) / np.float32(255)
-    colour = bytes_to_linear(np.ascontiguousarray(fgr[inside])) * alpha[:, :, None]
-    layer: Float = np.dstack([colour, alpha])
+    colour = bytes_to_linear(np.ascontiguousarray(fgr[inside])) * cv2.merge([alpha, alpha, alpha])
+    layer: Float = np.asarray(cv2.merge([colour, alpha]), dtype=np.float32)
     scale, width, height = float(row["fgr_scale"]), int(row["width"]), int(row["height"])
     if scale < 1:
         small = (max(1, round(box.w * scale)), max(1, round(box.h * scale)))
