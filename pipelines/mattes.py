@@ -1,0 +1,50 @@
+"""The ``mattes`` stage: VideoMatte240K -> the frame store and one row a frame."""
+
+import logging
+from pathlib import Path
+
+from compositing.mattes import ClipTask, gather, store_clip
+from compositing.tables import FRAMES
+from compositing.videomatte import find_clips, split_clips
+from curation.storage import open_store
+from curation.tables import write_table
+from pipelines.engine import run_parts
+from pipelines.paths import roots
+from pipelines.stage import Stage, run
+
+FRAME_STORE = Path("data/frames")
+FRAME_TABLE = Path("data/frames.parquet")
+
+log = logging.getLogger("cleanplate.mattes")
+
+
+def body(stage: Stage) -> None:
+    """Store every clip's frames and publish the frames table."""
+    params, dataset = stage.params.mattes, stage.params.data.videomatte
+    root = roots(stage.params).videomatte
+    listing = find_clips(open_store(root))
+    if listing.ignored:
+        log.warning(
+            "%d files are neither videos nor frames and were left alone, such as %s",
+            len(listing.ignored),
+            listing.ignored[0],
+        )
+    splits = split_clips(listing.clips, params)
+    tasks = {
+        clip.key: ClipTask(str(root), clip, splits[clip.name], params, dataset.licence, dataset.source)
+        for clip in listing.clips
+    }
+    parts = run_parts(tasks, store_clip, stage.work.parts, "storing clips")
+    table, counts = gather(parts)
+    log.info("%(frames)d frames of %(clips)d clips; rows by status %(rows_by_status)s", counts)
+    log.info("foreground colours by clip: %s", counts["foreground"])
+
+    made = stage.work.folder / FRAME_TABLE.name
+    write_table(FRAMES, table, made)
+    stage.work.link_tree({tar.name: tar for part in parts for tar in sorted(part.glob("*.tar"))}, FRAME_STORE)
+    stage.work.link_file(made, FRAME_TABLE)
+    stage.write_metrics({**counts, "files_ignored": len(listing.ignored)})
+
+
+if __name__ == "__main__":
+    run("mattes", body)
