@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from compositing.foreground import Image
+from compositing.codec import Image
 from compositing.levels import Alpha, luma_to_alpha
 from compositing.videomatte import Clip, Layer
 from curation.images import decode_rgb

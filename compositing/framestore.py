@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from compositing.codec import decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
-from compositing.foreground import Image
-from compositing.levels import Alpha
+from compositing.codec import Image, decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
 from curation.images import decode_rgb
 
 FGR_QUALITY = 98
@@ -24,7 +22,7 @@ class Reader(Protocol):
         """Return all bytes behind a locator."""
 
 
-def encode_frame(fgr: Image, pha: Alpha) -> dict[str, bytes]:
+def encode_frame(fgr: Image, pha: Image) -> dict[str, bytes]:
     """Encode a frame for the store: member name -> bytes; alpha lossless.
 
     ``fgr`` (H, W, 3) uint8 RGB, ``pha`` (H, W) uint8.
@@ -32,7 +30,7 @@ def encode_frame(fgr: Image, pha: Alpha) -> dict[str, bytes]:
     return {FGR: encode_jpeg(fgr, FGR_QUALITY, "444"), PHA: encode_png(pha)}
 
 
-def read_frame(frames: Reader, row: Mapping[str, Any], dataset: Reader | None = None) -> tuple[Image, Alpha]:
+def read_frame(frames: Reader, row: Mapping[str, Any], dataset: Reader | None = None) -> tuple[Image, Image]:
     """Read the frame of a row of the frames table: (H, W, 3) uint8 RGB straight foreground, (H, W) uint8 alpha.
 
     ``frames`` reads the frame store (``Source("data/frames")``). A foreground with ``stored`` false lies in the raw

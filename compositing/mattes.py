@@ -12,17 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from compositing.clipreader import ClipError, Pair, read_clip
-from compositing.foreground import (
-    ENOUGH,
-    Edge,
-    Image,
-    Treatment,
-    estimate_foreground,
-    extend_colours,
-    judge,
-    measure_edge,
-    reduce_pair,
-)
+from compositing.codec import Image
+from compositing.edges import ENOUGH, Edge, Treatment, judge, measure_edge
+from compositing.foreground import estimate_foreground, extend_colours, reduce_pair
 from compositing.framestore import FGR, PHA, encode_frame
 from compositing.levels import Alpha, clean_levels
 from compositing.tables import FRAMES
