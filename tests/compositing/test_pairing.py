@@ -1,0 +1,160 @@
+import math
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from compositing.pairing import plan_rows, summarise
+from compositing.render import crop_with_margin
+from compositing.tables import FRAMES, PLAN
+from curation.tables import VERDICTS, to_arrow
+from tests.compositing.composite_world import frame, plan_params, verdict
+
+SPLITS = ("train", "valid", "test")
+
+
+def tables(backgrounds=7, clips=3, frames=5, **changes):
+    verdicts = [
+        verdict(f"{split}/{n}.jpg", split, scene=f"s{n % 3}", **changes) for split in SPLITS for n in range(backgrounds)
+    ]
+    rows = [frame(f"{split}/{c}", n, split) for split in SPLITS for c in range(clips) for n in range(frames)]
+    return to_arrow(VERDICTS, verdicts), to_arrow(FRAMES, rows)
+
+
+def rows_of(plan: pa.Table, name: str) -> list[dict]:
+    return [row for row in plan.to_pylist() if row["set"] == name]
+
+
+def test_the_plan_fits_its_schema_and_counts_three_strengths():
+    plan = plan_rows(*tables(), plan_params())
+    assert plan.schema.equals(PLAN.schema)
+    assert {name: counts["composites"] for name, counts in summarise(plan).items()} == {
+        "base": 10,
+        "refine": 5,
+        "valid": 6,
+        "test": 9,
+    }
+    assert summarise(plan)["test"]["hard"] == 3
+    ids = plan["composite_id"].to_pylist()
+    assert len(set(ids)) == len(ids)
+
+
+def test_splits_never_leak():
+    plan = plan_rows(*tables(), plan_params(base__count=60))
+    expected = {"base": "train", "refine": "train", "valid": "valid", "test": "test"}
+    for row in plan.to_pylist():
+        split = expected[row["set"]]
+        assert row["split"] == split
+        assert row["locator"].startswith(split)
+        assert row["clip"].startswith(split)
+
+
+def test_rejected_images_and_broken_frames_are_never_used():
+    verdicts, frames = tables()
+    rejected = to_arrow(VERDICTS, [verdict(f"bad/{n}.jpg", "train", kept=False) for n in range(50)])
+    broken = to_arrow(FRAMES, [frame("bad", n, "train", status="no alpha", box_w=None) for n in range(50)])
+    plan = plan_rows(pa.concat_tables([verdicts, rejected]), pa.concat_tables([frames, broken]), plan_params())
+    assert not any("bad" in row["locator"] + row["clip"] for row in plan.to_pylist())
+
+
+def test_the_order_of_the_inputs_does_not_matter():
+    verdicts, frames = tables()
+    reverse = plan_rows(*(table.take(list(range(len(table)))[::-1]) for table in (verdicts, frames)), plan_params())
+    assert reverse.equals(plan_rows(verdicts, frames, plan_params()))
+
+
+def test_a_larger_count_only_adds_rows():
+    few = plan_rows(*tables(), plan_params(base__count=10))
+    many = plan_rows(*tables(), plan_params(base__count=40))
+    assert rows_of(many, "base")[:10] == rows_of(few, "base")
+
+
+def test_the_test_set_hangs_on_its_own_seed_alone():
+    here = plan_rows(*tables(), plan_params())
+    there = plan_rows(*tables(), plan_params(seed=99, train__gain=[-1.0, 1.0]))
+    assert rows_of(here, "test") == rows_of(there, "test")
+    assert rows_of(here, "base") != rows_of(there, "base")
+    assert rows_of(here, "test") != rows_of(plan_rows(*tables(), plan_params(test_seed=1)), "test")
+
+
+def test_strengths_share_pairing_and_look_and_differ_in_capture():
+    rows = rows_of(plan_rows(*tables(), plan_params()), "test")
+    own = {"composite_id", "ordinal", "strength", "noise_key"}
+    own |= {"gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise", "src_quality", "bgr_quality"}
+    shared = [{k: v for k, v in row.items() if k not in own and not k.startswith(("shift", "shadow"))} for row in rows]
+    for i in range(0, 9, 3):
+        assert [row["strength"] for row in rows[i : i + 3]] == ["exact", "mild", "hard"]
+        assert shared[i] == shared[i + 1] == shared[i + 2]
+    assert shared[0] != shared[3]
+    exact = rows[0]
+    assert (exact["shift_x"], exact["shift_y"], exact["shift_rotate"], exact["gain"]) == (0, 0, 0, 0)
+    assert (exact["shift_scale"], exact["gamma"], exact["shadow_strength"]) == (1, 1, 0)
+    hard = math.hypot(rows[2]["shift_x"], rows[2]["shift_y"]) * 512 / 128
+    assert 1.0 <= hard <= 4.0001
+
+
+def test_every_background_and_frame_is_used_evenly_without_fixed_partners():
+    rows = rows_of(plan_rows(*tables(), plan_params(base__count=105)), "base")
+    assert set(Counter(row["locator"] for row in rows).values()) == {15}
+    assert set(Counter(row["frame_id"] for row in rows).values()) == {7}
+    partners = Counter((row["locator"], row["frame_id"]) for row in rows)
+    assert len(partners) > 50
+    # Any prefix holds the clips alike, too.
+    assert set(Counter(row["clip"] for row in rows[:6]).values()) == {2}
+
+
+def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():
+    verdicts, frames = tables(width=211, height=173)
+    plan = plan_rows(verdicts, frames, plan_params(base__count=200, refine__count=200))
+    for row in plan.to_pylist():
+        x, y, w, h = crop_with_margin(row)
+        assert x >= 0 and y >= 0 and x + w <= 211 and y + h <= 173
+        assert row["width"] / row["crop_w"] <= 1.26
+        assert row["crop_w"] / row["crop_h"] == pytest.approx(row["width"] / row["height"], rel=0.02)
+
+
+def test_small_images_serve_the_base_set_only():
+    verdicts, frames = tables(width=90, height=70)
+    with pytest.raises(ValueError, match=r"set 'refine' has no background: 7 kept images.*128x96.*lower plan.refine"):
+        plan_rows(verdicts, frames, plan_params())
+
+
+def test_refine_takes_only_backgrounds_that_curation_found_large_enough():
+    verdicts, frames = tables(refine_ok=False)
+    with pytest.raises(ValueError, match="set 'refine' has no background"):
+        plan_rows(verdicts, frames, plan_params())
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_an_empty_split_is_named_with_the_next_step(split):
+    verdicts, frames = tables()
+    here = [row for row in verdicts.to_pylist() if row["split"] != split]
+    with pytest.raises(ValueError, match=f"set '{split}' has no background: 0 kept images in split '{split}'.*curate"):
+        plan_rows(to_arrow(VERDICTS, here), frames, plan_params())
+    there = [row for row in frames.to_pylist() if row["split"] != split]
+    with pytest.raises(ValueError, match=f"set '{split}' has no matte: 0 usable frames in split '{split}'.*mattes"):
+        plan_rows(verdicts, to_arrow(FRAMES, there), plan_params())
+
+
+def test_mattes_that_cannot_fill_the_picture_are_refused_by_name():
+    verdicts, frames = tables()
+    wide = [row | {"touches": "lr"} for row in frames.to_pylist()]
+    with pytest.raises(ValueError, match="none of which fills 96x64"):
+        plan_rows(verdicts, to_arrow(FRAMES, wide), plan_params())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base__width": 97},
+        {"base__count": 0},
+        {"train__gain": [0.3, -0.3]},
+        {"train__shadow": 1.5},
+        {"look__bgr_zoom": [0.5, 1.0]},
+        {"train__quality": [0, 98]},
+    ],
+)
+def test_impossible_parameters_are_refused(change):
+    with pytest.raises(ValidationError):
+        plan_params(**change)

@@ -1,0 +1,184 @@
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.registration import phase_cross_correlation
+
+from compositing.codec import decode_grey_layer, decode_rgb_layer
+from compositing.composite import composite
+from compositing.inputs import InputError
+from compositing.light import bytes_to_linear, to_display
+from compositing.render import PlanReader, render
+from compositing.tables import LAYERS
+from tests.compositing.composite_world import figure, make_world, photograph, recipe
+
+PHOTO = photograph(3)
+MATTE = figure()
+
+
+def made(**changes):
+    return render(recipe(**changes), *MATTE, PHOTO)
+
+
+def difference(a, b):
+    return np.abs(a.astype(int) - b.astype(int))
+
+
+def test_exact_strength_shows_the_same_background_up_to_noise_and_codec():
+    layers = made()
+    outside = layers.pha == 0
+    assert (layers.src[outside] == layers.bgr[outside]).all()  # before compression not even a rounding differs
+    noisy = made(src_noise=0.006, bgr_noise=0.006, src_quality=95, bgr_quality=95)
+    src, bgr = (decode_rgb_layer(noisy.members[name]) for name in ("src.jpg", "bgr.jpg"))
+    off = src[outside].astype(float) - bgr[outside]
+    assert abs(off.mean()) < 0.1
+    assert off.std() < 4.0
+
+
+def test_an_unscaled_crop_comes_through_to_the_byte():
+    layers = made(crop_w=128.0, crop_h=96.0)
+    assert (layers.bgr == PHOTO[48:144, 64:192]).all()
+    mirrored = made(crop_w=128.0, crop_h=96.0, bgr_flip=True)
+    assert (mirrored.bgr == PHOTO[48:144, 64:192][:, ::-1]).all()
+
+
+@pytest.mark.parametrize("shift", [(1.5, 0.0), (0.0, -2.25), (-3.0, 1.0)])
+def test_a_known_shift_is_measured_back(shift):
+    layers = made(shift_x=shift[0], shift_y=shift[1], fgr_x=-500.0)  # the subject is out of the picture
+    window = np.outer(np.hanning(96), np.hanning(128))
+    src, bgr = ((layer.mean(axis=2) - layer.mean()) * window for layer in (layers.src, layers.bgr))
+    found = phase_cross_correlation(bgr, src, upsample_factor=50, normalization=None)[0][::-1]
+    assert found == pytest.approx(shift, abs=0.1)
+
+
+PERTURBED = {
+    "src_noise": 0.03,
+    "bgr_noise": 0.03,
+    "shadow_strength": 0.5,
+    "gain": 0.3,
+    "gamma": 1.1,
+    "shift_x": 3.0,
+    "src_quality": 60,
+    "bgr_quality": 60,
+}
+
+
+def test_labels_know_nothing_of_noise_shadow_and_compression():
+    clean, perturbed = made(), made(**PERTURBED)
+    assert clean.members["pha.png"] == perturbed.members["pha.png"]
+    assert clean.members["fgr.jpg"] == perturbed.members["fgr.jpg"]
+    assert (decode_grey_layer(clean.members["pha.png"]) == clean.pha).all()
+    assert (clean.pha == 0).any() and (clean.pha == 255).any()
+
+
+def test_the_shadow_falls_on_the_source_alone():
+    clean, dark = made(), made(shadow_strength=0.5)
+    assert (clean.bgr == dark.bgr).all()
+    darker = clean.src.astype(int).sum(axis=2) - dark.src.astype(int).sum(axis=2)
+    assert darker.max() > 60 and darker.min() >= 0
+    assert (darker[dark.pha == 255] == 0).all()
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32))
+def test_source_is_the_equation_over_its_labels(seed):
+    draw = np.random.default_rng(seed).uniform
+    layers = made(
+        fgr_scale=draw(0.4, 1.1),
+        fgr_rotate=draw(-8, 8),
+        fgr_shear=draw(-5, 5),
+        fgr_x=draw(10, 110),
+        fgr_y=draw(20, 90),
+        fgr_exposure=draw(-0.5, 0.5),
+        fgr_warmth=draw(-0.1, 0.1),
+        fgr_contrast=draw(0.8, 1.2),
+        fgr_saturation=draw(0.8, 1.2),
+        bgr_exposure=draw(-0.5, 0.5),
+        bgr_contrast=draw(0.8, 1.2),
+        bgr_saturation=draw(0.8, 1.2),
+        blur=draw(0, 1.5),
+    )
+    alpha = layers.pha.astype(np.float32) / 255
+    again = to_display(composite(bytes_to_linear(layers.fgr), alpha, bytes_to_linear(layers.bgr))) * 255
+    assert np.abs(again - layers.src).max() < 2.0  # rounding of the three labels
+
+
+def test_the_foreground_label_holds_everywhere_and_within_codec():
+    layers = made(fgr_rotate=10.0)
+    assert np.abs(layers.fgr.astype(int) - [60, 150, 90]).max() <= 1  # no magenta, nowhere
+    assert difference(decode_rgb_layer(layers.members["fgr.jpg"]), layers.fgr).max() <= 3
+
+
+def test_colour_detail_of_the_label_is_kept():
+    generator = np.random.default_rng(0)
+    fgr = generator.choice(np.uint8([[220, 60, 60], [60, 60, 220]]), size=(150, 120))
+    layers = render(recipe(fgr_scale=1.0), fgr, MATTE[1], PHOTO)
+    inside = layers.pha == 255
+    off = difference(decode_rgb_layer(layers.members["fgr.jpg"]), layers.fgr)[inside]
+    subsampled = cv2.imencode(".jpg", layers.fgr[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    worse = difference(decode_rgb_layer(subsampled.tobytes()), layers.fgr)[inside]
+    assert off.mean() < 4 < 12 < worse.mean()
+
+
+def test_the_same_row_gives_the_same_bytes_with_any_number_of_threads():
+    before = cv2.getNumThreads()
+    try:
+        found = []
+        for threads in (1, 2, 1):
+            cv2.setNumThreads(threads)
+            found.append(made(**PERTURBED, fgr_rotate=4.0, shift_rotate=0.5, blur=0.8).members)
+    finally:
+        cv2.setNumThreads(before)
+    assert found[0] == found[1] == found[2]
+    assert tuple(found[0]) == LAYERS
+
+
+def test_noise_of_source_and_plate_is_independent():
+    layers = made(src_noise=0.02, bgr_noise=0.02, fgr_x=-500.0)
+    clean = made(fgr_x=-500.0)
+    a, b = (getattr(layers, n).astype(float) - getattr(clean, n) for n in ("src", "bgr"))
+    assert a.std() == pytest.approx(0.02 * 255, rel=0.05)
+    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
+
+
+def test_a_crop_outside_the_photograph_is_refused():
+    with pytest.raises(ValueError, match=r"leaves the background of 320x240; plan again"):
+        made(crop_x=200.0)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return make_world(tmp_path)
+
+
+def test_the_live_reader_gives_every_sample_and_is_picklable(world):
+    reader = PlanReader(world.plan, world.frames, world.roots, "test")
+    assert len(reader) == 9 and reader.ordinals.tolist() == list(range(9))
+    again = pickle.loads(pickle.dumps(reader))
+    for position in (0, 8):
+        one, two = reader.read(position), again.read(position)
+        assert all((a == b).all() for a, b in zip(one[:4], two[:4], strict=True))
+        assert one.recipe == two.recipe
+        assert one.src.shape == (96, 128, 3) and one.pha.shape == (96, 128)
+    assert reader.read(0, recipe=False).recipe == {}
+    hard = PlanReader(world.plan, world.frames, world.roots, "test", where={"strength": "hard"})
+    assert hard.ordinals.tolist() == [2, 5, 8]
+    with pytest.raises(IndexError, match="position 9 of set 'test' with 9 samples"):
+        reader.read(9)
+    with pytest.raises(ValueError, match="no set 'tset', only base, refine, test, valid"):
+        PlanReader(world.plan, world.frames, world.roots, "tset")
+
+
+def test_a_changed_or_missing_photograph_is_named(world):
+    reader = PlanReader(world.plan, world.frames, world.roots, "valid")
+    row = reader.recipes().iloc[0]
+    photo = world.roots.backgrounds / row["locator"]
+    photo.write_bytes(photo.read_bytes() + b"x")
+    with pytest.raises(InputError, match=f"composite {row['composite_id']}: {row['locator']} is not the file"):
+        reader.read(0)
+    photo.unlink()
+    with pytest.raises(InputError, match=f"composite {row['composite_id']}.*is missing"):
+        reader.read(0)
