@@ -1,7 +1,7 @@
 """An image record -> its row: hash, size, sharpness, exposure, perceptual hash."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from curation.identity import content_id, item_id
 from curation.images import Rgb, decode_rgb
 from curation.places365 import Record
 from curation.sources import Source
-from curation.tables import IMAGES, write_table
+from curation.tables import IMAGES, by_kind, write_table
 
 CHUNK = 500
 SHORT_SIDE = 256
@@ -162,15 +162,6 @@ def _low_frequencies(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.i
 
 
 _LOW = _low_frequencies(64)
-
-
-def by_kind(statuses: Iterable[str]) -> dict[str, int]:
-    """Count statuses by the words before their colon, sorted by name; ``ok`` among them."""
-    counts: dict[str, int] = {}
-    for status in statuses:
-        kind = status.partition(":")[0]
-        counts[kind] = counts.get(kind, 0) + 1
-    return dict(sorted(counts.items()))
 
 
 def require_images(statuses: Sequence[str], root: Path, expected: str) -> None:

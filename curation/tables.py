@@ -78,6 +78,15 @@ def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:
     return pa.concat_tables(parts) if parts else table.schema.empty_table()
 
 
+def by_kind(statuses: Iterable[str]) -> dict[str, int]:
+    """Count statuses by the words before their colon, sorted by name; ``ok`` among them."""
+    counts: dict[str, int] = {}
+    for status in statuses:
+        kind = status.partition(":")[0]
+        counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items()))
+
+
 IMAGES = Table(
     name="images",
     version=1,

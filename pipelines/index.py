@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from curation.index import PART, Dataset, by_kind, index_part, require_images, tasks
+from curation.index import PART, Dataset, index_part, require_images, tasks
 from curation.places365 import EXPECTED, find_images
-from curation.tables import IMAGES, join_tables, write_table
+from curation.tables import IMAGES, by_kind, join_tables, write_table
 from pipelines.engine import run_parts
 from pipelines.paths import roots
 from pipelines.stage import Stage, run

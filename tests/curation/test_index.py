@@ -13,7 +13,6 @@ from curation.index import (
     PART,
     Dataset,
     IndexParams,
-    by_kind,
     group_of,
     index_image,
     index_part,
@@ -25,7 +24,7 @@ from curation.index import (
 )
 from curation.places365 import find_images
 from curation.sources import Source
-from curation.tables import IMAGES, join_tables, write_table
+from curation.tables import IMAGES, by_kind, join_tables, write_table
 from pipelines.engine import run_parts
 
 DATASET = Dataset("places365", "some licence", "some source")
