@@ -22,7 +22,7 @@ def estimate_foreground(image: Image, pha: Alpha) -> Image:
     smoothness of both, weighted by the gradient of alpha (Germer, Uelwer, Conrad and Harmeling, *Fast Multi-Level
     Foreground Estimation*, 2020). Solved coarse to fine on a halving pyramid, with Jacobi steps in whole arrays: no
     compiled extra is needed, and the error is below that of the reference implementation (root mean square 2.6 against
-    3.7 of 255 on real mattes; ``python -m benchmarks.foreground``). Opaque pixels keep their colour, and a frame without
+    3.7 of 255 on real mattes; ``python -m benchmarks.foreground``). Opaque pixels keep their colour; a frame without
     any alpha comes back as it is.
     """
     if not pha.any():

@@ -19,7 +19,7 @@ FRAMES = Table(
         "time": (pa.float64(), "seconds from the clip's start; null for single frames"),
         "fgr": (pa.string(), "locator of the foreground; null where the frame cannot be used"),
         "pha": (pa.string(), "locator of the alpha in the frame store; null where the frame cannot be used"),
-        "stored": (pa.bool_(), "false where fgr is in the dataset (a JPEG that needed no change); pha is always stored"),
+        "stored": (pa.bool_(), "false where fgr is in the dataset (a JPEG left unchanged); pha is always stored"),
         "width": (pa.int32(), "pixels, as stored"),
         "height": (pa.int32(), "pixels, as stored"),
         "coverage": (pa.float32(), "mean alpha, 0 to 1"),
