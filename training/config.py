@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from curation.config import Section
 
 
@@ -74,18 +76,20 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     """Parameters of the ``evaluate`` stage."""
 
-    batch: int
+    accelerator: Literal["auto", "cpu", "cuda"]
+    """Device; auto takes a GPU where there is one and says what it took."""
+    batch: int = Field(ge=1)
     """Samples a forward pass."""
-    gallery: int
-    """Pictures kept for the report: the worst and the median for each strength."""
+    gallery: int = Field(ge=0)
+    """Samples pictured in the report, shared out over the strengths: of each the worst, the median, the best, ..."""
 
 
 class ExportParams(Section):
     """Parameters of the ``export`` stage."""
 
     width: int
-    """Example width, pixels; the file takes any multiple of 4."""
+    """Width of TorchScript's frames and of the check, pixels, a multiple of 4; the ONNX file takes any."""
     height: int
-    """Example height, pixels."""
+    """Height of TorchScript's frames and of the check, pixels, a multiple of 4; the ONNX file takes any."""
     tolerance: float
-    """Largest mean difference of alpha allowed between the exported and the PyTorch model."""
+    """Largest mean difference of alpha or foreground allowed between the exported and the PyTorch model."""
