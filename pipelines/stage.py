@@ -1,6 +1,7 @@
 """What every stage shares: parameters, a work folder, a log file, errors a person can act on."""
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ LOGS = Path("logs")
 METRICS = Path("metrics")
 EXPECTED = (PartError, BusyError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
 
+EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors")}
+
 log = logging.getLogger("cleanplate")
 
 
@@ -40,6 +43,13 @@ class Stage:
         """Write ``metrics/STAGE.json``: counts and figures, no times (they would differ from run to run)."""
         with writing(METRICS / f"{self.name}.json") as temporary:
             temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def require_extra(extra: str) -> None:
+    """Raise ImportError with the line that installs an extra, where one of its packages is missing."""
+    missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"{', '.join(missing)} is not installed; run: pip install 'cleanplate[{extra}]'")
 
 
 def run(name: str, body: Callable[[Stage], None]) -> NoReturn:

@@ -1,0 +1,39 @@
+"""What the two training stages share: progress, curves, the published model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curation.identity import file_id
+from pipelines.paths import find_weights
+from pipelines.progress import Progress
+from pipelines.samples import TABLE, open_reader
+from pipelines.stage import METRICS, Stage, require_extra
+from training.config import TrainParams
+
+if TYPE_CHECKING:
+    from training.loop import Kind
+
+MODELS = Path("data/models")
+
+
+def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | None) -> None:
+    """Train a network from ``params.init``, else from ``init``, and publish it with its curves."""
+    require_extra("train")
+    from training import checkpoint, loop  # PyTorch only where it is used
+
+    if params.init is not None:
+        init = find_weights(params.init)
+    readers = loop.Readers(open_reader(stage.params, params, kind), open_reader(stage.params, params, "valid"))
+    done = checkpoint.newest_step(stage.work.folder / loop.CHECKPOINTS)
+    with Progress(f"training {kind}", total=params.steps, done=done) as bar:
+        made = loop.train(
+            kind,
+            params,
+            readers,
+            stage.work.folder,
+            curves=METRICS / stage.name,
+            data=file_id(TABLE),
+            init=init,
+            progress=lambda step, note: bar.advance(step - bar.done, note),
+        )
+    stage.work.link_file(made, MODELS / made.name)

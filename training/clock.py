@@ -1,0 +1,32 @@
+"""Where a step's time goes."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import torch
+
+
+class Clock:
+    """Adds up the time of the named phases of a step, so that a starved device shows in the log."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._spent: dict[str, float] = {}
+        self._times: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Time a block as part of a phase."""
+        started = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # the block only queued its work
+        self._spent[phase] = self._spent.get(phase, 0.0) + time.perf_counter() - started
+        self._times[phase] = self._times.get(phase, 0) + 1
+
+    def summary(self) -> str:
+        """Milliseconds a step in each phase since the last summary."""
+        text = ", ".join(f"{name} {1000 * self._spent[name] / self._times[name]:.0f}" for name in self._spent)
+        self._spent, self._times = {}, {}
+        return f"ms a step: {text}"

@@ -1,0 +1,248 @@
+"""One plain loop for both networks, on Lightning Fabric."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from curation.identity import rng
+from training import checkpoint
+from training.average import Average
+from training.checkpoint import Checkpoint
+from training.clock import Clock
+from training.config import TrainParams
+from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
+from training.device import build_fabric, choose_device, reproducible
+from training.losses import base_losses, refine_losses
+from training.network import BaseNetwork, build_base, build_refine, weights
+from training.network.initial import initialise
+from training.record import Record
+from training.schedule import build_optimizer, rate_factor, set_rates
+from training.validation import RecipeReader, choose, validate
+
+Kind = Literal["base", "refine"]
+Progress = Callable[[int, str], None]
+"""Called after each step with the steps done and a note to show."""
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints in a run's work folder."""
+LOG_EVERY = 50
+
+log = logging.getLogger("cleanplate.train")
+
+
+class Readers(NamedTuple):
+    """Where a run's samples come from."""
+
+    train: Reader
+    valid: RecipeReader
+
+
+class DivergedError(ValueError):
+    """The loss or its gradient is no number any more; the message names the step and its samples."""
+
+
+def train(
+    kind: Kind,
+    params: TrainParams,
+    readers: Readers,
+    folder: Path,
+    curves: Path,
+    data: str,
+    init: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Train the base or the refine network and write its weights to ``folder/KIND.safetensors``.
+
+    Where ``folder`` has checkpoints of an earlier run with the same settings, it goes on from the newest. On the CPU
+    the weights are the same bit for bit, killed and resumed or not, for any number of loader processes.
+
+    Args:
+        kind: which network.
+        params: its stage's parameters.
+        readers: the training samples and the ``valid`` set.
+        folder: work folder: checkpoints and the result.
+        curves: folder that DVCLive writes losses and validation to.
+        data: fingerprint of the samples; resuming with another one is refused.
+        init: weights to start from, of the base or the refine network; parts that it lacks start from ``params.seed``.
+        progress: told after each step.
+
+    Raises:
+        ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
+        DivergedError: the loss or its gradient is not finite.
+    """
+    section = f"train_{kind}"
+    _check(params, readers.train, section)
+    device, why = choose_device(params.accelerator)
+    fabric = build_fabric(params, device)
+    how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
+    log.info("%s: device %s (%s); %s", section, device, why, how)
+    if device == "cuda":
+        log.info("%s: on CUDA the same run gives slightly different weights each time", section)
+    with reproducible(device, params.threads):
+        run = _Run(kind, params, readers, fabric, init)
+        made_with = {"kind": kind, "data": data, **params.model_dump(mode="json")}
+        state = run.resume(folder / CHECKPOINTS, made_with)
+        with Record(curves, state) as record:
+            run.go(record, folder / CHECKPOINTS, made_with, progress)
+        return run.save(folder / f"{kind}.safetensors")
+
+
+def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
+    """The network of a stage: drawn from ``params.seed``, then overwritten with what ``init`` holds.
+
+    Raises ValueError where ``init`` does not fit.
+    """
+    network: BaseNetwork
+    if kind == "base":
+        network = build_base(params.backbone)
+    else:
+        network = build_refine(
+            params.backbone,
+            backbone_scale=params.backbone_scale,
+            refine_mode=params.refine_mode,
+            refine_sample_pixels=params.refine_sample_pixels,
+            refine_threshold=params.refine_threshold,
+            refine_kernel_size=params.refine_kernel_size,
+        )
+    initialise(network, params.seed)
+    if init is not None:
+        log.info("train_%s: starts from %s: %s", kind, init, weights.load_into(network, init))
+    return network.to(memory_format=torch.channels_last)
+
+
+def _check(params: TrainParams, reader: Reader, section: str) -> None:
+    if params.batch < 2:
+        raise ValueError(
+            f"{section}.batch is {params.batch}; batch norm in ASPP's pooled branch needs 2 samples or more a step"
+        )
+    for name in ("steps", "threads", "validate_every", "checkpoint_every"):
+        if getattr(params, name) < 1:
+            raise ValueError(f"{section}.{name} is {getattr(params, name)}; expected 1 or more")
+    check_crop(params.crop, reader, section)
+
+
+class _Run:
+    """A network with its optimizer, between two steps."""
+
+    def __init__(self, kind: Kind, params: TrainParams, readers: Readers, fabric: Fabric, init: Path | None) -> None:
+        self.kind = kind
+        self.params = params
+        self.readers = readers
+        self.fabric = fabric
+        self.step = 0
+        self.network = build_network(kind, params, init).train()
+        self.optimizer = build_optimizer(self.network, params)
+        self.module, self.stepper = fabric.setup(self.network, self.optimizer)
+        self.average = None if params.ema is None else Average(self.network, params.ema)
+
+    @property
+    def best(self) -> BaseNetwork:
+        """The weights that are validated and saved."""
+        return self.network if self.average is None else self.average.network
+
+    def resume(self, folder: Path, made_with: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Go back to the newest checkpoint and return its record's state, or None where there is none."""
+        path = checkpoint.newest(folder)
+        if path is None:
+            return None
+        found = checkpoint.load(path, made_with)
+        average = None if self.average is None else self.average.network
+        checkpoint.restore(found.tensors, self.network, self.optimizer, average)
+        self.fabric.strategy.precision.load_state_dict(found.scaler)
+        self.step = found.step
+        log.info("train_%s: going on at step %d of %d", self.kind, self.step, self.params.steps)
+        return found.record
+
+    def go(self, record: Record, folder: Path, made_with: Mapping[str, Any], progress: Progress | None) -> None:
+        """Take the steps that are left."""
+        params = self.params
+        order = Order(params.seed, len(self.readers.train))
+        steps = Steps(order, params.batch, params.crop, self.step, params.steps)
+        source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
+        chosen = choose(self.readers.valid)
+        clock = Clock(self.fabric.device)
+        while self.step < params.steps:
+            with clock("data"):
+                batch = next(source)
+                images = to_images(batch, self.fabric.device)
+            terms = self.learn(batch, images, clock)
+            self.step += 1
+            last = self.step == params.steps
+            record.losses(self.step, terms, last)
+            if self.step % LOG_EVERY == 0 or last:
+                log.info("train_%s: step %d, loss %.4f; %s", self.kind, self.step, terms["total"], clock.summary())
+            if self.step % params.validate_every == 0 or last:
+                self.validate(record, chosen)
+            if self.step % params.checkpoint_every == 0 or last:
+                self.checkpoint(record, folder, made_with)
+            if progress is not None:
+                progress(self.step, f"loss {terms['total']:.4f}")
+
+    def learn(self, batch: Batch, images: Images, clock: Clock) -> dict[str, float]:
+        """One step: returns the loss terms and their ``total``."""
+        # Dropout draws from the global generator. Seeded anew each step, a resumed run needs nothing but the step.
+        torch.manual_seed(int(rng(self.params.seed, "dropout", self.step).integers(2**63)))
+        with clock("forward"):
+            found = self.losses(images)
+            total = torch.stack(list(found.values())).sum()
+            terms = dict(zip([*found, "total"], torch.stack([*found.values(), total]).tolist(), strict=True))
+        self.check(terms["total"], "loss", batch, terms)
+        with clock("backward"):
+            self.fabric.backward(total)
+        with clock("optimizer"):
+            if self.params.clip is not None:
+                norm = self.fabric.clip_gradients(
+                    self.module, self.stepper, max_norm=self.params.clip, error_if_nonfinite=False
+                )
+                # A loss scaler skips such a step by itself and tries a smaller scale.
+                if norm is not None and self.params.precision != "16-mixed":
+                    self.check(float(norm), "gradient", batch, terms)
+            set_rates(self.optimizer, rate_factor(self.params.schedule, self.step, self.params.steps))
+            self.stepper.step()
+            self.stepper.zero_grad()
+            if self.average is not None:
+                self.average.update(self.network, self.step)
+        return terms
+
+    def losses(self, images: Images) -> dict[str, Tensor]:
+        """The loss terms of a batch, in float32."""
+        output = self.module(images.src, images.bgr)
+        if self.kind == "base":
+            return base_losses(output, images.pha, images.fgr)
+        return refine_losses(output, images.pha, images.fgr)
+
+    def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
+        """Raise DivergedError where a value is not finite, before it reaches the weights."""
+        if math.isfinite(value):
+            return
+        raise DivergedError(
+            f"train_{self.kind}: the {what} is {value} at step {self.step} "
+            f"({', '.join(f'{name} {term:.3g}' for name, term in terms.items())}; "
+            f"samples {', '.join(str(p) for p in batch.positions.tolist())}); "
+            "lower the rates, set clip to 1.0 or precision to '32-true'. The last checkpoint stays"
+        )
+
+    def validate(self, record: Record, chosen: Mapping[str, list[int]]) -> None:
+        """Measure and record the error on the ``valid`` set."""
+        found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale)
+        record.write(self.step, {f"valid/{name}": value for name, value in found.items()})
+        text = ", ".join(f"{name.removeprefix('mad_')} {value:.1f}" for name, value in found.items())
+        log.info("train_%s: step %d, valid MAD x 1000: %s", self.kind, self.step, text)
+
+    def checkpoint(self, record: Record, folder: Path, made_with: Mapping[str, Any]) -> None:
+        """Write all that this run needs to go on from here."""
+        average = None if self.average is None else self.average.network
+        tensors = checkpoint.gather(self.network, self.optimizer, average)
+        scaler = self.fabric.strategy.precision.state_dict()
+        checkpoint.save(folder, Checkpoint(self.step, tensors, record.state, scaler, dict(made_with)))
+
+    def save(self, path: Path) -> Path:
+        """Write the finished weights, with what is needed to build the network again from the file alone."""
+        config = self.params.model_dump(mode="json")
+        weights.save(self.best, path, {"steps": self.step, "seed": self.params.seed, "config": config})
+        return path

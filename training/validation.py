@@ -1,0 +1,74 @@
+"""What a network is worth in mid-training: the error of alpha on a few fixed samples of the ``valid`` set."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.data import Reader, to_batch, to_images
+from training.network import RefineNetwork
+from training.network.resize import resize
+
+MOST = 24
+
+
+class RecipeReader(Reader, Protocol):
+    """A reader that knows the recipes of its samples."""
+
+    def recipes(self) -> pd.DataFrame:
+        """One row a sample, in the order of positions."""
+
+
+def choose(reader: RecipeReader, most: int = MOST) -> dict[str, list[int]]:
+    """Choose at most ``most`` samples, spread evenly over each perturbation strength: strength -> positions."""
+    positions = reader.recipes().reset_index(drop=True).groupby("strength").indices
+    each = max(1, most // max(1, len(positions)))
+
+    def spread(found: NDArray[np.int64]) -> list[int]:
+        return [int(found[i]) for i in np.linspace(0, len(found) - 1, min(each, len(found))).round().astype(int)]
+
+    return {str(strength): spread(found) for strength, found in sorted(positions.items())}
+
+
+@torch.no_grad()
+def validate(
+    fabric: Fabric, network: nn.Module, reader: Reader, chosen: Mapping[str, list[int]], scale: float
+) -> dict[str, float]:
+    """Mean absolute difference of alpha over whole images, x 10^3: ``mad``, and ``mad_STRENGTH``.
+
+    The base network sees the image as it does inside the refine network: at ``scale``, its alpha enlarged again.
+    One image at a time, so that memory stays bounded. The network's mode is put back.
+    """
+    was_training = network.training
+    network.eval()
+    try:
+        with fabric.autocast():
+            means = {
+                strength: float(np.mean([_difference(fabric, network, reader, p, scale) for p in positions]))
+                for strength, positions in chosen.items()
+            }
+    finally:
+        network.train(was_training)
+    return {"mad": float(np.mean(list(means.values()))), **{f"mad_{name}": value for name, value in means.items()}}
+
+
+def _difference(fabric: Fabric, network: nn.Module, reader: Reader, position: int, scale: float) -> float:
+    images = to_images(to_batch([reader.read(position, recipe=False)], [position]), fabric.device)
+    pha = predict(network, images.src, images.bgr, scale)
+    return 1000 * float((pha.double() - images.pha.double()).abs().mean())
+
+
+def predict(network: nn.Module, src: Tensor, bgr: Tensor, scale: float) -> Tensor:
+    """Alpha (B, 1, H, W) of either network; the base network works at ``scale`` of the input's size."""
+    if isinstance(network, RefineNetwork) or scale == 1:
+        pha: Tensor = network(src, bgr).pha
+        return pha
+    height, width = src.shape[-2:]
+    small = (max(4, round(height * scale)), max(4, round(width * scale)))
+    pha = network(resize(src, small), resize(bgr, small)).pha
+    return resize(pha.float(), (height, width))
