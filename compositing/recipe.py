@@ -106,7 +106,7 @@ def draw_look(generator: np.random.Generator, look: LookParams, canvas: Canvas, 
     blur = uniform(look.blur)
     return {
         **{name: image[name] for name in ("dataset", "locator", "image_id", "scene", "indoor")},
-        **{name: matte[name] for name in ("frame_id", "clip", "frame")},
+        **{name: matte[name] for name in ("frame_id", "clip", "frame", "box_x", "box_y", "box_w", "box_h")},
         **_draw_crop(generator, canvas, image, uniform(look.bgr_zoom)),
         "bgr_flip": bgr_flip,
         "fgr_flip": fgr_flip,

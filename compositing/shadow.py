@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compositing.light import Float
 from compositing.perturb import shadow_factor
-from compositing.subject import Warped, placing_matrix
+from compositing.subject import Box, Warped, placing_matrix
 
 _FINE = 1.5
 """Sigma in pixels below which a blurred shadow would show the grid it was drawn on."""
@@ -29,7 +29,7 @@ def cast_shadow(row: dict[str, Any], subject: Warped, frame: tuple[int, int]) ->
     grain = max(1, min(8, int(sigma / _FINE)))  # a soft shadow is drawn small and enlarged
     coverage, span = _caster(subject, frame, grain)
     matrix = _throw(row, subject)
-    warp = placing_matrix(coverage.shape, span, matrix[:, :2], (matrix[0, 2], matrix[1, 2]), grain)
+    warp = placing_matrix(coverage.shape, span, subject.box, matrix[:, :2], (matrix[0, 2], matrix[1, 2]), grain)
     size = (math.ceil(width / grain), math.ceil(height / grain))
     outline = cv2.warpAffine(coverage, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     factor = shadow_factor(np.asarray(outline, np.float32), row["shadow_strength"], sigma / grain)
@@ -40,28 +40,28 @@ def cast_shadow(row: dict[str, Any], subject: Warped, frame: tuple[int, int]) ->
     return np.ascontiguousarray(factor[:height, :width])
 
 
-def _caster(subject: Warped, frame: tuple[int, int], grain: int) -> tuple[Float, tuple[float, float]]:
+def _caster(subject: Warped, frame: tuple[int, int], grain: int) -> tuple[Float, Box]:
     """Reduce the outline and give it an empty border, but for the sides where the frame cut the subject off.
 
-    Returns it with the matte pixels that it spans, border included.
+    Returns it with the part of the matte that it spans, border included.
     """
-    coverage, box = subject.coverage, subject.box
+    coverage, span = subject.coverage, subject.span
     if grain > 1:
         small = (max(1, coverage.shape[1] // grain), max(1, coverage.shape[0] // grain))
         coverage = np.asarray(cv2.resize(coverage, small, interpolation=cv2.INTER_AREA), np.float32)
     # All four sides, so that the box's centre stays the centre; a cut side repeats its last line.
-    grow_x, grow_y = 2 * box.w / coverage.shape[1], 2 * box.h / coverage.shape[0]
-    # On all four sides, so that the centre stays the centre; a cut side repeats its last line for ever.
+    grow_x, grow_y = span.w / coverage.shape[1], span.h / coverage.shape[0]
+    # A side that is cut off repeats its last line for ever.
     coverage = np.pad(coverage, 1, mode="edge")
     for free, line in (
-        (box.y > 0, coverage[0]),
-        (box.y + box.h < frame[0], coverage[-1]),
-        (box.x > 0, coverage[:, 0]),
-        (box.x + box.w < frame[1], coverage[:, -1]),
+        (span.y > 0, coverage[0]),
+        (span.y + span.h < frame[0], coverage[-1]),
+        (span.x > 0, coverage[:, 0]),
+        (span.x + span.w < frame[1], coverage[:, -1]),
     ):
         if free:
             line[...] = 0
-    return coverage, (box.w + grow_x, box.h + grow_y)
+    return coverage, Box(span.x - grow_x, span.y - grow_y, span.w + 2 * grow_x, span.h + 2 * grow_y)
 
 
 def _throw(row: dict[str, Any], subject: Warped) -> NDArray[np.float64]:

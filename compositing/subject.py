@@ -14,12 +14,17 @@ _TRUST = np.float32(1 / 510)
 
 
 class Box(NamedTuple):
-    """The box around alpha > 0, matte pixels."""
+    """A box in the matte, pixels."""
 
-    x: int
-    y: int
-    w: int
-    h: int
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """Where its middle is: x, y."""
+        return np.array([self.x + self.w / 2, self.y + self.h / 2])
 
 
 class Warped(NamedTuple):
@@ -28,18 +33,13 @@ class Warped(NamedTuple):
     layer: Float
     """(H, W, 4): premultiplied linear RGB and alpha."""
     coverage: Float
-    """(h, w): alpha of the box alone at the composite's scale; what casts the shadow."""
+    """(h, w): alpha at the composite's scale, not turned, ``span`` alone; what casts the shadow."""
+    span: Box
+    """The part of the matte that holds any alpha at all."""
+    box: Box
+    """The subject's box, which the plan row places."""
     matrix: NDArray[np.float64]
     """(2, 2): from offsets to the box's centre, matte pixels, to composite pixels."""
-    box: Box
-
-
-def subject_box(pha: NDArray[np.uint8]) -> Box:
-    """Return the box around alpha > 0. Raises ValueError where alpha is empty."""
-    box = Box(*cv2.boundingRect(pha))
-    if not box.w:
-        raise ValueError("the matte is empty")
-    return box
 
 
 def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, Any]) -> Warped:
@@ -47,37 +47,41 @@ def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, 
 
     ``fgr``: (h, w, 3) RGB; ``pha``: (h, w). Colour is premultiplied by alpha in linear light first and both are
     resampled together, so that colour from outside the subject never leaks in. Reduced by area averaging
-    (antialiased), turned bilinearly.
+    (antialiased), turned bilinearly. Raises ValueError where alpha is empty.
     """
-    box = subject_box(pha)
-    inside = np.s_[box.y : box.y + box.h, box.x : box.x + box.w]
+    x, y, w, h = cv2.boundingRect(pha)
+    if not w:
+        raise ValueError(f"the matte of {row['clip']} frame {row['frame']} is empty")
+    inside = np.s_[y : y + h, x : x + w]
     alpha = pha[inside].astype(np.float32) / np.float32(255)
     colour = bytes_to_linear(np.ascontiguousarray(fgr[inside])) * cv2.merge([alpha, alpha, alpha])
     layer: Float = np.asarray(cv2.merge([colour, alpha]), dtype=np.float32)
     scale, width, height = float(row["fgr_scale"]), int(row["width"]), int(row["height"])
     if scale < 1:
-        small = (max(1, round(box.w * scale)), max(1, round(box.h * scale)))
+        small = (max(1, round(w * scale)), max(1, round(h * scale)))
         layer = np.asarray(cv2.resize(layer, small, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    span, box = Box(x, y, w, h), Box(*(row[name] for name in ("box_x", "box_y", "box_w", "box_h")))
     matrix = subject_matrix(scale, row["fgr_rotate"], row["fgr_shear"], row["fgr_flip"])
-    warp = placing_matrix(layer.shape, (box.w, box.h), matrix, (row["fgr_x"], row["fgr_y"]))
+    warp = placing_matrix(layer.shape, span, box, matrix, (row["fgr_x"], row["fgr_y"]))
     placed = cv2.warpAffine(layer, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return Warped(np.asarray(placed, np.float32), np.ascontiguousarray(layer[:, :, 3]), matrix, box)
+    return Warped(np.asarray(placed, np.float32), np.ascontiguousarray(layer[:, :, 3]), span, box, matrix)
 
 
 def placing_matrix(
     shape: tuple[int, ...],
-    span: tuple[float, float],
+    span: Box,
+    box: Box,
     matrix: NDArray[np.float64],
     centre: tuple[float, float],
     grain: float = 1.0,
 ) -> NDArray[np.float64]:
     """Return the (2, 3) matrix, between pixel centres, from a picture of ``shape`` (h, w) to the composite.
 
-    The picture spans (width, height) = ``span`` matte pixels; ``matrix`` turns offsets from its centre in matte pixels,
-    and ``centre`` is where that lands; ``grain`` is how many composite pixels a pixel of the target spans.
+    The picture shows the part ``span`` of the matte; ``matrix`` turns offsets from the centre of ``box``, matte pixels,
+    and ``centre`` is where that centre lands; ``grain`` is how many composite pixels a pixel of the target spans.
     """
-    linear = matrix @ np.diag([span[0] / shape[1], span[1] / shape[0]])
-    offset = linear @ np.array([0.5, 0.5]) - matrix @ (np.array(span) / 2) + np.asarray(centre)
+    linear = matrix @ np.diag([span.w / shape[1], span.h / shape[0]])
+    offset = linear @ np.array([0.5, 0.5]) + matrix @ (np.array([span.x, span.y]) - box.centre) + np.asarray(centre)
     both = np.hstack([linear, offset[:, None]]) / grain
     both[:, 2] -= 0.5
     return np.asarray(both, dtype=np.float64)

@@ -61,7 +61,17 @@ def test_where_the_frame_cut_the_subject_off_the_shadow_goes_on():
     pha = np.zeros((100, 60), np.uint8)
     pha[30:, 10:50] = 255  # cut off at the bottom
     fgr = np.full((100, 60, 3), 100, np.uint8)
-    row = recipe(fgr_scale=1.0, fgr_x=64.0, fgr_y=65.0, shadow_strength=0.5, shadow_blur=0.01)
+    row = recipe(
+        box_x=10,
+        box_y=30,
+        box_w=40,
+        box_h=70,
+        fgr_scale=1.0,
+        fgr_x=64.0,
+        fgr_y=65.0,
+        shadow_strength=0.5,
+        shadow_blur=0.01,
+    )
     row |= {"shadow_lean": 0.0, "shadow_scale": 1.0, "shadow_x": 0.3, "shadow_y": -0.2}
     factor = cast_shadow(row, warp_subject(fgr, pha, row), pha.shape)
     assert factor is not None
