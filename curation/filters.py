@@ -1,30 +1,224 @@
 """A row -> Verdict(kept, reason)."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
 from curation.config import Section
+
+Columns = Mapping[str, npt.NDArray[Any]]
+"""Columns of a table as arrays (N,); nulls are NaN, or None in columns of text."""
+Mask = npt.NDArray[np.bool_]
 
 
 class CurateParams(Section):
     """Parameters of the ``curate`` stage."""
 
-    person_score: float
+    person_score: float = Field(ge=0, le=1)
     """A detection at or above this score counts as a person, 0 to 1."""
-    person_share: float
+    person_share: float = Field(ge=0, le=1)
     """Persons smaller than this share of the image are let pass, 0 to 1."""
-    min_side: int
+    min_side: int = Field(ge=1)
     """Shortest side allowed, pixels."""
-    min_sharpness: float
+    min_sharpness: float = Field(ge=0)
     """Variance of the Laplacian, as in images.parquet."""
     luma: tuple[float, float]
     """Darkest and brightest mean luma allowed, 0 to 1."""
-    min_spread: float
+    min_spread: float = Field(ge=0, le=1)
     """Smallest standard deviation of luma, 0 to 1."""
-    max_clipped: float
+    max_clipped: float = Field(ge=0, le=1)
     """Largest share of clipped pixels, 0 to 1."""
-    duplicate_distance: int
+    duplicate_distance: int = Field(ge=0, le=15)
     """Images whose perceptual hashes differ in at most this many of 64 bits are near-duplicates."""
-    valid_share: float
+    valid_share: float = Field(ge=0, le=1)
     """Share of images in the valid split, 0 to 1."""
-    test_share: float
+    test_share: float = Field(ge=0, le=1)
     """Share of images in the test split, 0 to 1."""
-    refine_side: int
+    refine_side: int = Field(ge=1)
     """Short side of a crop that a background of the refine set must fill without being enlarged over 1.25x."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "CurateParams":
+        low, high = self.luma
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"luma [{low}, {high}]: expected the darkest, then the brightest, from 0 to 1")
+        if self.valid_share + self.test_share >= 1:
+            raise ValueError(f"valid_share {self.valid_share} and test_share {self.test_share} leave none to train on")
+        return self
+
+
+class Verdict(NamedTuple):
+    """Whether an image may be a background."""
+
+    kept: bool
+    reason: str
+    """``ok``, or the rule, a colon and the figures that decided."""
+
+    @property
+    def rule(self) -> str:
+        """The reason's first word, for counting."""
+        return self.reason.partition(":")[0]
+
+
+class Rule(NamedTuple):
+    """One filter: which rows fail, and the words for one that did."""
+
+    name: str
+    fails: Callable[[Columns, CurateParams], Mask]
+    words: Callable[[Mapping[str, Any], CurateParams], str]
+
+
+def _unlit(columns: Columns, params: CurateParams) -> Mask:
+    low, high = params.luma
+    return np.asarray((columns["luma_mean"] < low) | (columns["luma_mean"] > high))
+
+
+def _light(row: Mapping[str, Any], params: CurateParams) -> str:
+    low, high = params.luma
+    side = f"darker than {low:g}" if row["luma_mean"] < low else f"brighter than {high:g}"
+    return f"mean luma {row['luma_mean']:.3f}, {side}"
+
+
+def _people(row: Mapping[str, Any], params: CurateParams) -> str:
+    if np.isnan(row["person_score"]):
+        return f"not looked at ({row['person_note']})"
+    return f"{row['person_best']:.2f} over {percent(row['person_share'])} of the image"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("unreadable", lambda c, p: c["status"] != "ok", lambda r, p: str(r["status"])),
+    Rule(
+        "size",
+        lambda c, p: np.minimum(c["width"], c["height"]) < p.min_side,
+        lambda r, p: f"{r['width']:.0f}x{r['height']:.0f}, shortest side under {p.min_side}",
+    ),
+    Rule("exposure", _unlit, _light),
+    Rule(
+        "contrast",
+        lambda c, p: c["luma_spread"] < p.min_spread,
+        lambda r, p: f"luma spread {r['luma_spread']:.3f}, under {p.min_spread:g}",
+    ),
+    Rule(
+        "clipped",
+        lambda c, p: c["clipped"] > p.max_clipped,
+        lambda r, p: f"{percent(r['clipped'])} of the pixels, over {percent(p.max_clipped)}",
+    ),
+    Rule(
+        "sharpness",
+        lambda c, p: c["sharpness"] < p.min_sharpness,
+        lambda r, p: f"{r['sharpness']:.1f}, under {p.min_sharpness:g}",
+    ),
+    # An image that no detector looked at may hold anybody: it fails too.
+    Rule("people", lambda c, p: np.isnan(c["person_score"]) | (c["person_best"] > 0), _people),
+)
+"""The filters in order: the first that fails gives the reason."""
+
+
+def percent(share: float) -> str:
+    """Write a share as a person reads it: 43%, 4.2%, 0.07%."""
+    value = 100 * share
+    digits = 0 if value >= 10 else 1 if value >= 1 else 2
+    text = f"{value:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "%"
+
+
+def judge_row(row: Mapping[str, Any], params: CurateParams) -> Verdict:
+    """Judge one image by itself: columns of IMAGES, with person_score, person_best, person_share and person_note.
+
+    Near-duplicates, splits and decisions need the whole table: see :func:`curation.judging.judge`.
+    """
+    columns = {name: np.array([_nan(value)]) for name, value in row.items()}
+    (reason,) = apply_rules(columns, params)
+    return Verdict(reason is None, reason or "ok")
+
+
+def _nan(value: Any) -> Any:
+    return np.nan if value is None else value
+
+
+def apply_rules(columns: Columns, params: CurateParams) -> npt.NDArray[np.object_]:
+    """Return each row's reason against it (N,), None where every filter passes."""
+    reasons = np.full(len(columns["status"]), None, object)
+    for rule in RULES:
+        failed = np.flatnonzero(rule.fails(columns, params) & (reasons == None))  # noqa: E711  (elementwise)
+        for place in failed:
+            row = {name: column[place] for name, column in columns.items()}
+            reasons[place] = f"{rule.name}: {rule.words(row, params)}"
+    return reasons
+
+
+def people_columns(images: pa.Table, people: pa.Table, params: CurateParams) -> dict[str, npt.NDArray[Any]]:
+    """Reduce detections to one row an image (N,), in the order of ``images``.
+
+    ``person_score``: best score, 0 where nobody was found, NaN where nobody looked; ``person_best``: best score of
+    those that count as persons, 0 where none does; ``person_share``: share of the image under their boxes;
+    ``person_note``: why nobody looked.
+
+    Raises ValueError where the threshold lies below the scores that were stored, or the tables do not fit.
+    """
+    usable = pc.equal(people["status"], "ok")
+    floor = pc.max(people.filter(usable)["floor"]).as_py()
+    if floor is not None and params.person_score < floor - 1e-6:
+        raise ValueError(
+            f"curate.person_score is {params.person_score:g}, but only scores from {floor:g} up were stored; "
+            f"raise it, or lower detect.floor (the detector then runs again)"
+        )
+    count = images.num_rows
+    place = pc.index_in(_key(people), value_set=_key(images))
+    if place.null_count:
+        raise ValueError("people.parquet names images that images.parquet lacks; run 'dvc repro detect'")
+    place, looked = place.to_numpy(), usable.to_numpy()
+    best = np.full(count, np.nan)
+    best[place[looked]] = 0
+    scores = people["score"].to_numpy()
+    found = looked & ~np.isnan(scores)
+    np.maximum.at(best, place[found], scores[found])
+    boxes = np.stack([people[name].to_numpy() for name in ("x", "y", "w", "h")], axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        counts = (
+            found & (scores >= np.float32(params.person_score)) & (boxes[:, 2] * boxes[:, 3] >= params.person_share)
+        )
+    person = np.zeros(count)
+    np.maximum.at(person, place[counts], scores[counts])
+    notes = np.full(count, "no row in people.parquet; run 'dvc repro detect'", object)
+    notes[place[~looked]] = people["status"].to_numpy(zero_copy_only=False)[~looked]
+    return {
+        "person_score": best,
+        "person_best": person,
+        "person_share": np.where(np.isnan(best), np.nan, _shares(count, place[counts], boxes[counts])),
+        "person_note": notes,
+    }
+
+
+def _key(table: pa.Table) -> Any:
+    return pc.binary_join_element_wise(table["dataset"], table["locator"], "\0").combine_chunks()
+
+
+def _shares(count: int, place: npt.NDArray[Any], boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Union area of the boxes of each of ``count`` images (N,)."""
+    shares = np.zeros(count)
+    if not len(place):
+        return shares
+    order = np.argsort(place, kind="stable")
+    images, starts = np.unique(place[order], return_index=True)
+    for image, mine in zip(images, np.split(boxes[order], starts[1:]), strict=True):
+        shares[image] = union_area(mine)
+    return shares
+
+
+def union_area(boxes: npt.NDArray[np.float64]) -> float:
+    """Area under boxes (N, 4: x, y, w, h), what is under several counted once."""
+    if len(boxes) == 1:
+        return float(boxes[0, 2] * boxes[0, 3])
+    left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
+    xs, ys = np.unique([left, right]), np.unique([top, bottom])
+    # Every cell between neighbouring edges lies wholly under a box or not at all.
+    in_x = (left[:, None] <= xs[:-1]) & (right[:, None] >= xs[1:])
+    in_y = (top[:, None] <= ys[:-1]) & (bottom[:, None] >= ys[1:])
+    covered = np.einsum("by,bx->yx", in_y.astype(np.uint32), in_x.astype(np.uint32)) > 0
+    return float(np.diff(ys) @ covered @ np.diff(xs))
