@@ -1,0 +1,1 @@
+"""What the drawn backgrounds are made of: textures, a small ray caster, light, and a camera."""
