@@ -23,13 +23,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compositing.codec import encode_png
 from compositing.shards import Sample, ShardReader
 from training import baseline, metrics
 from training.device import choose_device
@@ -95,7 +95,7 @@ def evaluate_part(task: EvaluateTask, folder: Path) -> None:
             rows.append({**_identity(sample), "method": method, **measure(found[method], sample)})
         for method in ("classical", "refine"):
             alpha = np.rint(found[method].pha * 255).astype(np.uint8)
-            cv2.imwrite(str(folder / picture(sample.recipe["composite_id"], method)), alpha)
+            (folder / picture(sample.recipe["composite_id"], method)).write_bytes(encode_png(alpha))
     (folder / ROWS).write_text(json.dumps(rows), encoding="utf-8")
 
 

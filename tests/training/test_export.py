@@ -4,7 +4,7 @@ import torch
 
 from training import export
 from training.config import ExportParams
-from training.network import build_refine
+from training.network import RefineOutput, build_refine
 
 SIDE = 128
 
@@ -72,7 +72,7 @@ def test_a_file_of_other_weights_is_refused(network, tmp_path):
 
 def test_nan_is_refused():
     with pytest.raises(export.ExportError):
-        export.check_difference("x", export.Difference(float("nan"), 0, 0, 0), 1.0)
+        export.check_difference("x", export.Difference(float("nan"), 0, 0, 0, 0), 1.0)
 
 
 @pytest.mark.parametrize("size", [(130, 128), (64, 128)])
@@ -94,3 +94,33 @@ def test_other_size_has_another_shape_and_fits():
         assert other[0] * size[1] != other[1] * size[0]
         assert all(side % 4 == 0 and side >= export.SMALLEST for side in other)
     assert ExportParams(width=128, height=128, tolerance=1e-3).tolerance == 1e-3
+
+
+def output(pha: float, chosen: list[int], err: float = 0.5) -> RefineOutput:
+    """A frame of 8 x 8 pixels, four patches."""
+    ref = torch.zeros(1, 1, 2, 2)
+    ref.view(-1)[chosen] = 1
+    frame = torch.full((1, 1, 8, 8), 0.25)
+    for patch in chosen:
+        row, column = divmod(patch, 2)
+        frame[..., 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = pha
+    errors = torch.tensor([[err, 0.5], [0.5, 0.9]])[None, None].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return RefineOutput(frame, frame.expand(1, 3, 8, 8), frame, frame.expand(1, 3, 8, 8), errors, ref)
+
+
+def test_a_patch_chosen_between_equals_is_no_difference():
+    found = export.difference(output(1.0, [3, 0]), output(1.0, [3, 1]))
+    assert found.pha_max == found.fgr_max == 0
+    assert found.other_patches == 0.5  # one more, one less, of four
+
+
+def test_a_patch_chosen_against_its_error_is_a_difference():
+    found = export.difference(output(1.0, [3, 0]), output(1.0, [3, 1], err=0.1))
+    assert found.pha_max == found.fgr_max == 0.75
+    assert found.other_patches == 0.25  # the other patch had the error of the last one chosen
+
+
+def test_differences_outside_tied_patches_count():
+    found = export.difference(output(0.75, [3, 0]), output(1.0, [3, 1]))
+    assert found.pha_max == 0.25
+    assert found.pha_mean == pytest.approx(0.125)  # one of the two patches that count
