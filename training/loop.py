@@ -43,7 +43,7 @@ class Readers(NamedTuple):
 
 
 class DivergedError(ValueError):
-    """The loss or its gradient is no number any more; the message names the step and its samples."""
+    """The loss or its gradient is no number any more; the message names the step and its composites."""
 
 
 def train(
@@ -220,10 +220,11 @@ class _Run:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""
         if math.isfinite(value):
             return
+        names = [self.readers.train.read(p).recipe.get("composite_id", p) for p in batch.positions.tolist()]
         raise DivergedError(
             f"train_{self.kind}: the {what} is {value} at step {self.step} "
             f"({', '.join(f'{name} {term:.3g}' for name, term in terms.items())}; "
-            f"samples {', '.join(str(p) for p in batch.positions.tolist())}); "
+            f"composites {', '.join(str(name) for name in names)}); "
             "lower the rates, set clip to 1.0 or precision to '32-true'. The last checkpoint stays"
         )
 

@@ -37,7 +37,8 @@ def draw(set_name: str, ordinal: int) -> dict[str, bytes]:
     def to_bytes(image: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.clip(image * 255, 0, 255).round().astype(np.uint8))
 
-    recipe = {"set": set_name, "ordinal": ordinal, "strength": ("exact", "mild", "hard")[ordinal % 3]}
+    recipe = {"composite_id": item_id(set_name, ordinal), "set": set_name, "ordinal": ordinal}
+    recipe |= {"strength": ("exact", "mild", "hard")[ordinal % 3]}
     return {
         "src.jpg": encode_jpeg(to_bytes(src), 95),
         "bgr.jpg": encode_jpeg(to_bytes(np.roll(scene, 1, 0)), 95),
