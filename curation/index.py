@@ -15,7 +15,7 @@ from curation.identity import content_id, item_id
 from curation.images import Rgb, decode_rgb
 from curation.places365 import Record
 from curation.sources import Source
-from curation.tables import IMAGES, by_kind, write_table
+from curation.tables import IMAGES, by_kind, part_length, write_table
 
 CHUNK = 500
 SHORT_SIDE = 256
@@ -64,9 +64,10 @@ class IndexTask(NamedTuple):
 
 
 def tasks(
-    records: Sequence[Record], root: Path, dataset: Dataset, params: IndexParams, chunk: int = CHUNK
+    records: Sequence[Record], root: Path, dataset: Dataset, params: IndexParams, chunk: int | None = None
 ) -> dict[str, IndexTask]:
     """Cut the records into chunks. A chunk's key holds a hash of what it lists: a changed folder is read again."""
+    chunk = chunk or part_length(len(records), CHUNK)
     cut: dict[str, IndexTask] = {}
     for start in range(0, len(records), chunk):
         part = tuple(records[start : start + chunk])

@@ -16,7 +16,7 @@ from curation.detectors import Detections, Detector, arrange, suppress
 from curation.identity import content_id, item_id
 from curation.images import Rgb, decode_rgb
 from curation.sources import Source
-from curation.tables import PEOPLE, by_kind, write_table
+from curation.tables import PEOPLE, by_kind, part_length, write_table
 
 CHUNK = 200
 PART = "people.parquet"
@@ -92,10 +92,11 @@ class DetectTask(NamedTuple):
 
 
 def tasks(
-    images: pa.Table, root: Path, detector: DetectorSpec, looks: tuple[Look, ...], chunk: int = CHUNK
+    images: pa.Table, root: Path, detector: DetectorSpec, looks: tuple[Look, ...], chunk: int | None = None
 ) -> dict[str, DetectTask]:
     """Cut the rows of the index into chunks; a key names the detector too, for new weights may wear an old name."""
     name = item_id(build_detector(detector).name)[:8]
+    chunk = chunk or part_length(images.num_rows, CHUNK)
     cut: dict[str, DetectTask] = {}
     for start in range(0, images.num_rows, chunk):
         columns = images.select(Target._fields).slice(start, chunk).to_pydict()

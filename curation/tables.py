@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from curation.storage import writing
 
 ROW_GROUP = 65_536
+PARTS = 48
+"""Parts that even a small job is cut into."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:
     """Read the parts of a table into one; no parts make an empty table. Raises as :func:`read_table`."""
     parts = [read_table(table, path) for path in paths]
     return pa.concat_tables(parts) if parts else table.schema.empty_table()
+
+
+def part_length(count: int, most: int) -> int:
+    """How many of ``count`` items a part holds: at most ``most``, fewer where that gives all workers something to do.
+
+    It hangs on nothing but the count, so the same parts come out on any machine.
+    """
+    return max(1, min(most, -(-count // PARTS)))
 
 
 def by_kind(statuses: Iterable[str]) -> dict[str, int]:
