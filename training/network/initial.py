@@ -9,6 +9,8 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.mobilenetv2 import InvertedResidual
+from torchvision.models.resnet import Bottleneck
 
 from training.network.decoder import HIDDEN, Decoder
 from training.network.encoder import MobileNetV2Encoder, ResNetEncoder
@@ -50,6 +52,7 @@ def initialise(network: nn.Module, seed: int) -> None:
         for module in network.modules():
             if isinstance(module, MobileNetV2Encoder | ResNetEncoder):
                 _see_differences(next(layer for layer in module.modules() if isinstance(layer, nn.Conv2d)).weight)
+                _skip_blocks(module)
             elif isinstance(module, Decoder):
                 _start_gently(module.conv4)
             elif isinstance(module, Refiner):
@@ -70,6 +73,15 @@ def _see_differences(weight: Tensor) -> None:
     """Let a share of the filters (C, 6, k, k) see ``src - bgr`` only: the background's weights are the negatives."""
     count = int(len(weight) * DIFFERENCE_SHARE)
     weight[:count, 3:] = -weight[:count, :3]
+
+
+def _skip_blocks(encoder: nn.Module) -> None:
+    """Start each residual block as its shortcut: a shallow network learns first (Goyal et al. 2017, section 5.1)."""
+    for block in encoder.modules():
+        if isinstance(block, Bottleneck):
+            block.bn3.weight.zero_()
+        elif isinstance(block, InvertedResidual) and block.use_res_connect:
+            block.conv[-1].weight.zero_()
 
 
 def _start_gently(last: nn.Conv2d) -> None:
