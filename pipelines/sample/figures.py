@@ -183,9 +183,9 @@ def _lower(
             denim = textures.denim(rng, below, (0.55, 0.6, 0.68))
             for index in range(2):
                 sheets.append(cloth.trouser(rng, build, index, reach, 0.012, denim))
-            below_hip = np.clip((0.845 - np.linspace(0.79, 1.02, 48)) / 0.055, 0, 1)
+            below_hip = np.clip((0.845 - np.linspace(0.79, 0.94, 48)) / 0.055, 0, 1)
             seat = np.asarray(0.009 - 0.1 * below_hip[:, None] ** 2.5 * np.ones((1, body.TRUNK_COLUMNS)), np.float32)
-            sheets.append(Sheet("seat", lambda m: body.trunk(m, build, 0.79, 1.02, 48, seat), denim))
+            sheets.append(Sheet("seat", lambda m: body.trunk(m, build, 0.79, 0.94, 48, seat), denim))
             if plan.outfit == "coat":
                 sheets.append(cloth.top(rng, build, 0.96, 0.028, paint, cloth.Neckline(1.475, 0.1, 0.06), gap=0.05))
                 sheets.append(cloth.skirt(rng, build, 0.55, 0.05, 9, paint, ease=0.046, opening=0.05, start=1.02))

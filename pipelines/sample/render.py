@@ -107,12 +107,12 @@ class Painter:
         m, n = points.shape[:2]
         down = np.linalg.norm(np.diff(points, axis=0), axis=-1)
         across = np.linalg.norm(np.diff(points, axis=1), axis=-1)
-        unit_ = SPACING / (self.camera.scale * self.figure.samples * 1.06)
-        # Folds are steeper than the rest, and seen at a slant: the finest would cost more than they show. The round
-        # ends of small parts may face the camera.
-        share = 0.8 if m > 40 else 1.0
-        rows = int(np.clip(np.quantile(down, share) * m / unit_, 4, 2000))
-        cols = int(np.clip(np.quantile(across, share) * n / unit_, 4, 2400))
+        step = SPACING / (self.camera.scale * self.figure.samples * 1.06)
+        # Elbows, knees and round ends stretch a few cells far, and face the camera with them. The steepest folds of
+        # wide cloth do not: there the finest cells would cost more than they show.
+        share = 0.995 if m <= 64 and not sheet.open else 0.8
+        rows = int(np.clip(np.quantile(down, share) * m / step, 4, 2000))
+        cols = int(np.clip(np.quantile(across, min(share, 0.98)) * n / step, 4, 2400))
         rest = sheet.rest(start) if sheet.rest else points
         patch = Patch(rows, cols, float(down.sum(0).mean()), float(across.sum(1).mean()), rest)
         colour = sheet.paint(patch)
