@@ -13,7 +13,7 @@ from pipelines.sample.scenery.noise import Floats, grain, tint
 from pipelines.sample.scenery.render import Camera
 from pipelines.sample.scenery.terrain import Land
 
-OVERSAMPLE = 1.3
+OVERSAMPLE = 1.2
 
 
 def _offset(random: np.random.Generator) -> tuple[np.float32, np.float32]:

@@ -23,7 +23,7 @@ from pipelines.sample.scenery.noise import tint
 from pipelines.sample.scenery.render import Camera, Scene, render
 from pipelines.sample.scenery.shapes import Cone, Material
 
-OVERSAMPLE = 1.3
+OVERSAMPLE = 1.2
 """Rendered larger and reduced: smooth outlines."""
 
 

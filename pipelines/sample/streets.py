@@ -17,7 +17,7 @@ from pipelines.sample.scenery.noise import Floats
 from pipelines.sample.scenery.render import Camera, Scene, render
 from pipelines.sample.scenery.shapes import Box, Cone, Ellipsoid, Material, Paint, Shape, Surface
 
-OVERSAMPLE = 1.3
+OVERSAMPLE = 1.2
 CAR_PAINTS: tuple[materials.Colour, ...] = (
     (0.75, 0.76, 0.77),
     (0.12, 0.12, 0.13),

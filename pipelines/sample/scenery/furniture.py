@@ -49,7 +49,8 @@ def sofa(place: Place, random: np.random.Generator, seats: int = 3) -> list[Shap
     for _ in range(int(random.integers(1, 4))):
         print_ = materials.covered(textures.cloth(int(random.integers(4))), pick(random, VIVID))
         spot = (float(random.uniform(-half + 0.2, half - 0.2)), 0.62, 0.02)
-        parts.append(Ellipsoid(spot, (0.22, 0.20, 0.10), print_, casts=False))
+        turn = float(random.normal(0, 0.25))
+        parts.append(Box(spot, (0.19, 0.18, 0.075), print_, yaw=turn, bevel=0.07, casts=False))
     return at(place, parts)
 
 

@@ -39,6 +39,9 @@ class Room:
     windows: list[Panel] = field(default_factory=list)
     plants: list[leaves.Leaves] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.curtains = (self.any(PALE + SOFT), self.between(0.09, 0.16))
+
     def any(self, options: Sequence[materials.Colour]) -> materials.Colour:
         """One of some colours, a little moved."""
         return furniture.pick(self.random, options)
@@ -148,8 +151,7 @@ def window(
     if room.chance(0.55) and sill > 0.5:
         radiator(room, c - up * (high / 2 + sill * 0.5) + n * 0.07, np.abs(a) * 0.8, n, sill * 0.36)
     if room.chance(0.7):
-        colour = room.any(PALE + SOFT)
-        folds = room.between(0.09, 0.16)
+        colour, folds = room.curtains
         for side in (-1, 1):
             size = np.abs(a) * 0.22 + up * (middle + high / 2 + 0.12) / 2 + np.abs(n) * 0.05
             at = c + a * side * 1.12 + n * 0.14

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.sample.scenery.noise import Floats, tint
 from pipelines.sample.scenery.render import Camera, Frame
@@ -147,22 +146,26 @@ def draw(frame: Frame, camera: Camera, leaves: Leaves, light: Floats, toward: Se
     way = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6)
     lit = 0.55 + 0.45 * np.abs(np.cross(way, np.asarray(toward, np.float32))).sum(1) / 1.5
     shade = leaves.colour * lit[:, None] * light
-    visible = (depth.min(1) > 0.2) & (column.max(1) > -50) & (column.min(1) < camera.width + 50)
-    order = np.argsort(-middle)
-    image = np.ascontiguousarray(frame.light)
-    # Two tones a leaf, one on each side of its middle rib.
+    visible = np.flatnonzero((depth.min(1) > 0.2) & (column.max(1) > -50) & (column.min(1) < camera.width + 50))
+    if not visible.size:
+        return
     spine = np.stack([column, row], 2)
-    halves = [np.concatenate([spine, edge[:, ::-1]], 1) for edge in (left, right)]
-    fixed = [np.round(h * (1 << SHIFT)).astype(np.int32) for h in halves]
-    nearest = float(np.percentile(middle, 50))
-    layer = image.copy()
-    mask: NDArray[np.uint8] = np.zeros(image.shape[:2], np.uint8)
-    for k in order[visible[order]]:
-        tone = shade[k]
-        for polygon, factor in zip(fixed, (1.0, 0.72), strict=True):
-            cv2.fillConvexPoly(layer, polygon[k], (tone * factor).tolist(), cv2.LINE_8, SHIFT)
-            cv2.fillConvexPoly(mask, polygon[k], 255, cv2.LINE_8, SHIFT)
-    shown = (mask > 0) & (frame.depth > nearest)
-    image[shown] = layer[shown]
-    frame.light[...] = image
-    frame.depth[shown] = nearest * (1.1 if leaves.wood else 1.0)  # leaves are drawn after their wood, and over it
+    # Two tones a leaf, one on each side of its middle rib.
+    halves = np.stack([np.concatenate([spine, edge[:, ::-1]], 1) for edge in (left, right)], 1)
+    extent = halves[visible].reshape(-1, 2)
+    corner = np.maximum(np.floor(extent.min(0)).astype(int) - 1, 0)
+    end = np.minimum(np.ceil(extent.max(0)).astype(int) + 2, (camera.width, camera.height))
+    if np.any(end <= corner):
+        return
+    part = (slice(corner[1], end[1]), slice(corner[0], end[0]))
+    layer = np.full((end[1] - corner[1], end[0] - corner[0], 3), -1, np.float32)
+    fixed = np.round((halves - corner) * (1 << SHIFT)).astype(np.int32)
+    tones = np.stack([shade, shade * 0.72], 1)
+    for k in visible[np.argsort(-middle[visible], kind="stable")].tolist():
+        for side_ in (0, 1):
+            cv2.fillConvexPoly(layer, fixed[k, side_], tones[k, side_].tolist(), cv2.LINE_8, SHIFT)
+    nearest = float(np.median(middle))
+    shown = (layer[..., 0] >= 0) & (frame.depth[part] > nearest)
+    frame.light[part][shown] = layer[shown]
+    # Leaves are drawn after their wood, and over it.
+    frame.depth[part][shown] = nearest * (1.1 if leaves.wood else 1.0)

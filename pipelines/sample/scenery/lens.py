@@ -50,7 +50,7 @@ def develop(light: Floats, depth: Floats, lens: Lens, random: np.random.Generato
     curve = grey[..., None] + (curve - grey[..., None]) * lens.saturation
     curve = 0.46 + (curve - 0.46) * lens.contrast
     fine = random.standard_normal(curve.shape, dtype=np.float32)
-    coarse = cv2.GaussianBlur(random.standard_normal(curve.shape, dtype=np.float32), (0, 0), 1.1) * 2.4
+    coarse = cv2.GaussianBlur(np.roll(fine, (97, 61), (0, 1)), (0, 0), 1.1) * 2.4
     amount = lens.noise * (0.55 + 0.9 * np.sqrt(np.clip(grey, 0, 1)) * (1.2 - np.clip(grey, 0, 1)))[..., None]
     curve = curve + amount * (0.75 * fine[..., :1] + 0.35 * fine + 0.5 * coarse)
     return np.asarray(np.clip(curve * 255 + 0.5, 0, 255), np.uint8)

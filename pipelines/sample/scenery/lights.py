@@ -13,6 +13,10 @@ OCCLUSION = ((0.06, 0.28), (0.22, 0.34), (0.7, 0.44))
 """How far along the normal room is looked for (metres), and how much its lack darkens."""
 
 
+NEAR_PANEL = 0.3
+"""Shapes whose middle is nearer to a panel's plane cast no shadow in its light, metres."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """A rectangle that shines: a window, a ceiling light."""
@@ -55,14 +59,16 @@ class Lighting:
     reach: float = 1.0
     """Scales the distances of OCCLUSION: 1 for rooms, more for streets."""
 
-    def soft(self, points: Floats, normals: Floats, phase: NDArray[np.int64], shapes: Sequence[Shape]) -> Floats:
+    def soft(
+        self, points: Floats, normals: Floats, phase: NDArray[np.int64], shapes: Sequence[Shape], eye: Floats
+    ) -> Floats:
         """Light of sky, bounce and panels over pi at points (N, 3) with normals (N, 3): (N, 3).
 
         ``phase`` (N,), 0 to 8, moves the samples of each panel; neighbours should differ in it.
         """
         total = np.zeros((len(points), 3), np.float32)
         bounds = _Bounds.of(shapes)
-        for index in _neighbourhoods(points, 1.5 * self.reach):
+        for index in _neighbourhoods(points, 1.5 * self.reach, eye):
             p, n = points[index], normals[index]
             middle = (p.min(0) + p.max(0)) / 2
             radius = float(np.linalg.norm(p - middle, axis=1).max()) + 1e-3
@@ -132,7 +138,7 @@ class Lighting:
             amount = amount * inside
         seen = np.flatnonzero(amount > 1e-3)
         bounds = _Bounds.of(shapes)
-        for index in _neighbourhoods(points[seen], 4 * self.reach) if seen.size else []:
+        for index in _neighbourhoods(points[seen], 3 * self.reach, points[seen].mean(0)) if seen.size else []:
             here = seen[index]
             p = points[here]
             middle = (p.min(0) + p.max(0)) / 2
@@ -181,14 +187,17 @@ class _Bounds:
         way = target - point
         share = np.clip((self.centres - point) @ way / max(float(way @ way), 1e-6), 0, 1)
         gap = np.linalg.norm(point + share[:, None] * way - self.centres, axis=1)
-        return np.flatnonzero(self.casts & (gap < self.radii + radius + (size - radius) * share))
+        # Frames and curtains stand too near the panel for its few samples: their shadows would have hard steps.
+        clear = np.abs((self.centres - target) @ np.asarray(panel.normal, np.float32)) > NEAR_PANEL
+        return np.flatnonzero(self.casts & clear & (gap < self.radii + radius + (size - radius) * share))
 
 
-def _neighbourhoods(points: Floats, size: float) -> list[NDArray[np.int64]]:
-    """Group points by cells of space, so that few shapes matter to each group."""
-    cell = np.floor(points / size).astype(np.int64)
-    cell -= cell.min(0)
-    name = (cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1]) * (cell[:, 2].max() + 1) + cell[:, 2]
+def _neighbourhoods(points: Floats, size: float, eye: Floats) -> list[NDArray[np.int64]]:
+    """Group points by cells of space, larger ones further from ``eye``, so that few shapes matter to each group."""
+    distance = np.sqrt(np.einsum("ij,ij->i", points - eye, points - eye))
+    level = np.clip(np.log2(np.maximum(distance / (5 * size), 1)), 0, 5).astype(np.int64)
+    cell = np.floor(points / (size * 2.0**level)[:, None]).astype(np.int64) + 512
+    name = ((level * 1024 + cell[:, 0]) * 1024 + cell[:, 1]) * 1024 + cell[:, 2]
     order = np.argsort(name, kind="stable")
     cuts = np.flatnonzero(np.diff(name[order])) + 1
     return list(np.split(order, cuts))

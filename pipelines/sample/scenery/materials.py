@@ -69,12 +69,14 @@ def glowing(radiance: Colour, colour: Colour = (0.9, 0.88, 0.84)) -> Material:
 def fitted(texture: Texture, gloss: float = 0.1, frame: float = 0.0, frame_colour: Colour = WHITE) -> Material:
     """One picture over the whole of a face, inside a margin of ``frame`` (a share of the face)."""
     edge = tint(frame_colour)
+    high, wide = texture.levels[0].shape[:2]
+    ratio = np.float32(high / wide)  # a texture is as many metres high as its width tells
 
     def paint(at: Surface) -> Paint:
         s, t = (at.s - frame) / (1 - 2 * frame), (at.t - frame) / (1 - 2 * frame)
         inside = (s > 0) & (s < 1) & (t > 0) & (t < 1)
         size = at.u.max(initial=1e-3)
-        pixels = texture.sample(np.clip(s, 0.002, 0.998), np.clip(t, 0.002, 0.998), at.footprint / size)[:, :3]
+        pixels = texture.sample(np.clip(s, 0.002, 0.998), np.clip(t, 0.002, 0.998) * ratio, at.footprint / size)[:, :3]
         border = edge * (1 + 0.04 * grain(at.u, at.v, at.footprint, 0.1)[:, :1])
         return Paint(np.where(inside[:, None], pixels, border), gloss)
 
@@ -105,10 +107,11 @@ def books(seed: int) -> Texture:
             band = int(random.integers(4, tall - 10))
             other = _hsv(random.random(), 0.3, random.uniform(0.1, 0.9))
             spine[band : band + int(random.integers(2, 14))] = other * round_[None, :, None]
-        for row in range(int(tall * 0.25), int(tall * 0.75), 6):  # lettering along the back
-            if wide > 20 and random.random() < 0.6:
-                letters = slice((right - x) // 2 - 2, (right - x) // 2 + 3)
-                spine[row : row + 3, letters] = spine[row : row + 3, letters] * 0.4 + 0.35
+        if wide > 20 and random.random() < 0.6:  # a title down the back
+            ink = np.repeat(random.random((tall // 4 + 1, 3)) < 0.6, 4, axis=0)[:tall].astype(np.float32)
+            ink[: int(tall * 0.2)] = ink[int(tall * random.uniform(0.5, 0.8)) :] = 0
+            middle = (right - x) // 2
+            spine[:, middle - 1 : middle + 2] += (0.5 - spine[:, middle - 1 : middle + 2]) * 0.5 * ink[..., None]
         image[height - tall :, x:right] = spine
         image[height - tall :, right - 1 : right] *= 0.35
         x = right + lean * (lean > 0)

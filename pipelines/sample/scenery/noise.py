@@ -62,6 +62,13 @@ class Texture:
         if low == high:
             return self._at(low, u, v)
         out = np.empty((u.size, *image.shape[2:]), np.float32)
+        if np.all(level[1:] >= level[:-1]):  # sorted by footprint: runs, not lists of points
+            ends = np.searchsorted(level, np.arange(low, high + 2))
+            for k in range(low, high + 1):
+                run = slice(int(ends[k - low]), int(ends[k - low + 1]))
+                if run.start < run.stop:
+                    out[run] = self._at(k, u[run], v[run])
+            return out
         for k in range(low, high + 1):
             index = np.flatnonzero(level == k)
             if index.size:

@@ -16,6 +16,10 @@ STEP = 5
 """Soft light is worked out for every STEP-th pixel, and spread from there."""
 
 
+CLIP = 0.05
+"""Nothing nearer than this is drawn, metres."""
+
+
 @dataclass(frozen=True)
 class Camera:
     """A camera at ``eye`` that looks along z, turned right by ``yaw`` and up by ``pitch`` (radians)."""
@@ -84,14 +88,25 @@ class Frame:
 
 def _window(camera: Camera, shape: Shape) -> tuple[slice, slice] | None:
     """The part of the picture that may show the shape; None where it is behind the camera."""
-    column, row, depth = camera.project(shape.corners())
-    if depth.max() < 0.05:
+    corners = shape.corners()
+    depth = camera.project(corners)[2]
+    if depth.max() < CLIP:
         return None
-    if depth.min() < 0.1:
-        return slice(0, camera.height), slice(0, camera.width)
+    if depth.min() < CLIP:
+        corners = _clipped(corners, depth)
+    column, row, _ = camera.project(corners)
     top, bottom = max(int(row.min()) - 1, 0), min(int(row.max()) + 2, camera.height)
     left, right = max(int(column.min()) - 1, 0), min(int(column.max()) + 2, camera.width)
     return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+
+
+def _clipped(corners: Floats, depth: Floats) -> Floats:
+    """Corners in front of the plane at CLIP, and where the lines to the others cross it."""
+    front, behind = corners[depth >= CLIP], corners[depth < CLIP]
+    a, b = depth[depth >= CLIP], depth[depth < CLIP]
+    share = ((a[:, None] - CLIP) / (a[:, None] - b[None, :]))[..., None]
+    crossing = front[:, None] + (behind[None, :] - front[:, None]) * share
+    return np.concatenate([front, crossing.reshape(-1, 3)])
 
 
 def cast(scene: Scene) -> tuple[Floats, NDArray[np.int16], tuple[Floats, Floats, Floats]]:
@@ -138,7 +153,7 @@ def render(scene: Scene) -> Frame:
         facing = -np.einsum("ij,ij->i", view, normals)
         footprint = flat_depth[index] * pixel / np.sqrt(np.clip(facing, 0.05, 1))
         paint = shape.material(Surface(points, normals, u, v, s, t, face, footprint))
-        canvas.points[index], canvas.normals[index], canvas.albedo[index] = points, normals, paint.colour
+        canvas.normals[index], canvas.albedo[index] = normals, paint.colour
         canvas.key[index] = 4 * k + 1 + face.astype(np.int32)
         if paint.glow is not None:
             canvas.extra[index] += paint.glow
@@ -146,10 +161,14 @@ def render(scene: Scene) -> Frame:
         if gloss.max(initial=0) > 0.2:
             canvas.extra[index] += reflections(scene.lighting, points, normals, view, gloss)
 
-    irradiance = _soft_light(scene, canvas, height, width)
+    def points_of(index: NDArray[np.int64]) -> Floats:
+        return np.asarray(eye + directions[index] * flat_depth[index, None], np.float32)
+
+    irradiance = _soft_light(scene, canvas, points_of, height, width)
     if scene.lighting.sun is not None:
-        solid = np.flatnonzero(flat_number >= 0)
-        irradiance[solid] += scene.lighting.sunlight(canvas.points[solid], canvas.normals[solid], scene.shapes)
+        facing_sun = canvas.normals @ np.asarray(scene.lighting.sun.toward, np.float32) > 1e-3
+        lit = np.flatnonzero(facing_sun & (flat_number >= 0))
+        irradiance[lit] += scene.lighting.sunlight(points_of(lit), canvas.normals[lit], scene.shapes)
     light = canvas.albedo * irradiance + canvas.extra
     if scene.haze > 0:
         # Sky pixels keep their colour: the haze is already in it.
@@ -163,7 +182,6 @@ def render(scene: Scene) -> Frame:
 class _Canvas:
     """What is known of each pixel before the light falls on it; flat over the picture."""
 
-    points: Floats
     normals: Floats
     albedo: Floats
     extra: Floats
@@ -172,13 +190,16 @@ class _Canvas:
 
     @classmethod
     def of(cls, count: int) -> "_Canvas":
-        points, normals, albedo, extra = (np.zeros((count, 3), np.float32) for _ in range(4))
-        return cls(points, normals, albedo, extra, np.zeros(count, np.int32))
+        normals, albedo, extra = (np.zeros((count, 3), np.float32) for _ in range(3))
+        return cls(normals, albedo, extra, np.zeros(count, np.int32))
 
 
-def _soft_light(scene: Scene, canvas: _Canvas, height: int, width: int) -> Floats:
+def _soft_light(
+    scene: Scene, canvas: _Canvas, points_of: Callable[[NDArray[np.int64]], Floats], height: int, width: int
+) -> Floats:
     """Sky, bounce and panels: worked out on every STEP-th pixel and spread within each face: (H * W, 3)."""
     key = canvas.key.reshape(height, width)
+    eye = np.asarray(scene.camera.eye, np.float32)
     rows, columns = -(-height // STEP), -(-width // STEP)
     y, x = np.mgrid[0:rows, 0:columns]
     chosen = (y * STEP * width + x * STEP).ravel()
@@ -187,7 +208,7 @@ def _soft_light(scene: Scene, canvas: _Canvas, height: int, width: int) -> Float
     phase = ((x % 3) + 3 * (y % 3)).ravel()
     light = np.zeros((chosen.size, 3), np.float32)
     hit = np.flatnonzero(grid_key.ravel())
-    light[hit] = scene.lighting.soft(canvas.points[chosen[hit]], canvas.normals[chosen[hit]], phase[hit], scene.shapes)
+    light[hit] = scene.lighting.soft(points_of(chosen[hit]), canvas.normals[chosen[hit]], phase[hit], scene.shapes, eye)
     grid = _smooth(light.reshape(rows, columns, 3), grid_key)
 
     # Each pixel takes the coarse points around it that lie on its own face, weighted as for linear interpolation.
@@ -223,7 +244,7 @@ def _soft_light(scene: Scene, canvas: _Canvas, height: int, width: int) -> Float
     lost = mixed[~found & (own > 0)]
     if lost.size:  # things too thin to hold a coarse point
         phase = (lost * 7) % 9
-        spread[lost] = scene.lighting.soft(canvas.points[lost], canvas.normals[lost], phase, scene.shapes)
+        spread[lost] = scene.lighting.soft(points_of(lost), canvas.normals[lost], phase, scene.shapes, eye)
     return np.asarray(spread, np.float32)
 
 

@@ -42,11 +42,14 @@ def view(camera: Camera, height: Height, near: float = 1.5, far: float = 30000.0
     focal = camera.focal * rows
     slope = ((np.arange(columns, dtype=np.float32) + 0.5 - columns / 2) / focal)[None, :]
     depth = np.geomspace(near, far, STEPS, dtype=np.float32)[:, None]
-    x = (camera.eye[0] + depth * slope).astype(np.float32)
+    # Heights of every other column: between them the land is straight.
+    coarse = cv2.resize(slope, (columns // 2, 1), interpolation=cv2.INTER_AREA)
+    x = (camera.eye[0] + depth * coarse).astype(np.float32)
     z = np.broadcast_to(depth, x.shape)
     footprint = np.ascontiguousarray(np.broadcast_to(np.maximum(z / focal, z * 0.008), z.shape))
     level = height(x.ravel(), z.ravel() + np.float32(camera.eye[2]), footprint.ravel()).reshape(x.shape)
-    row = rows / 2 + (camera.rise * rows) - (level - camera.eye[1]) / z * focal
+    level = cv2.resize(level, (columns, STEPS), interpolation=cv2.INTER_LINEAR)
+    row = rows / 2 + (camera.rise * rows) - (level - camera.eye[1]) / depth * focal
     # The skyline seen so far: a pixel shows the first step that rises to it.
     best = np.minimum.accumulate(row, axis=0)
     pixel_rows = np.arange(rows, dtype=np.float32) + 0.5
@@ -80,7 +83,9 @@ def view(camera: Camera, height: Height, near: float = 1.5, far: float = 30000.0
     grazing = np.clip(np.abs(camera.eye[1] - dy) / np.maximum(dz, 0.1), 0.02, 1)
     world = dz + np.float32(camera.eye[2])
     footprint = (size / np.sqrt(grazing)).astype(np.float32)
-    return Land(pixels, dx, dy.astype(np.float32), world, footprint, normal.astype(np.float32))
+    order = np.argsort(footprint)  # textures are read fastest from near to far
+    parts = (pixels, dx, dy.astype(np.float32), world, footprint, normal.astype(np.float32))
+    return Land(*(part[order] for part in parts))
 
 
 def shadows(camera: Camera, land: Land, height: Height, toward: Floats) -> Floats:

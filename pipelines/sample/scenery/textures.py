@@ -162,7 +162,7 @@ def bricks(variant: int) -> Texture:
     rough = cv2.resize(spectrum(variant, "brickrough", 0.6), (size, size))
     face = np.clip((gap - 1.2 + 0.7 * rough) / 2.0, 0, 1)
     tone = random.normal(0, 0.17, (courses, across)).astype(np.float32)[row, column]
-    hue = random.normal(0, 0.06, (courses, across, 3)).astype(np.float32)[row, column]
+    hue = random.normal(0, 0.06 if variant % 4 < 3 else 0.015, (courses, across, 3)).astype(np.float32)[row, column]
     colour = base * (1 + tone[..., None] + hue + 0.10 * rough[..., None])
     joint = mortar * (1 + 0.10 * rough[..., None])
     colour = joint + (colour - joint) * face[..., None]
