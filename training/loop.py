@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from curation.identity import rng
-from training import checkpoint
+from training import calibrate, checkpoint
 from training.average import Average
 from training.checkpoint import Checkpoint
 from training.clock import Clock
@@ -229,7 +229,10 @@ class _Run:
         )
 
     def validate(self, record: Record, chosen: Mapping[str, list[int]]) -> None:
-        """Measure and record the error on the ``valid`` set."""
+        """Measure batch norm anew for the weights as they are, then the error on the ``valid`` set; record that."""
+        order = Order(self.params.seed, len(self.readers.train))
+        steps = Steps(order, self.params.batch, self.params.crop, 0, calibrate.STEPS)
+        calibrate.calibrate(self.fabric, self.best, batches(self.readers.train, self.params.seed, steps, loaders=0))
         found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale)
         record.write(self.step, {f"valid/{name}": value for name, value in found.items()})
         text = ", ".join(f"{name.removeprefix('mad_')} {value:.1f}" for name, value in found.items())

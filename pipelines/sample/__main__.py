@@ -1,7 +1,6 @@
 """Stage ``sample``: makes the miniature of both datasets, or notes that the real ones are used."""
 
 import json
-import shutil
 from pathlib import Path
 
 from curation.identity import file_id, item_id
@@ -23,7 +22,6 @@ def body(stage: Stage) -> None:
     counts: dict[str, int] = {}
     if preset == "sample":
         counts = write_places365(made / "places365", stage.params.sample, worker_count())
-        shutil.rmtree(made / "videomatte", ignore_errors=True)
         write_videomatte(made / "videomatte", stage.params.sample, worker_count())
     else:
         made.mkdir(parents=True, exist_ok=True)

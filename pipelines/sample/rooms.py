@@ -326,7 +326,10 @@ def classroom(room: Room) -> None:
     for spot in (2.0, far * 0.5, far - 1.3):
         window(room, wall, spot, 0.9, 1.5, 1.5, room.between(4, 7), 2)
     shell(room, _floor(room, soft=False), _walls(room, 0.1), _ceiling())
-    board = materials.solid(room.any(((0.10, 0.20, 0.16), (0.07, 0.08, 0.08), (0.92, 0.93, 0.93))), 0.12, 0.16, 1.2)
+    if room.chance(0.7):
+        board = materials.solid(room.any(((0.10, 0.20, 0.16), (0.07, 0.08, 0.08))), 0.12, 0.14, 1.2)  # chalk, wiped
+    else:
+        board = materials.solid((0.92, 0.93, 0.93), 0.4, 0.012, 1.2)
     rim = materials.wood(1)
     room.add(
         [box((-1.9, 0.85, far - 0.03), (1.9, 2.1, far), board), box((-1.95, 0.80, far - 0.1), (1.95, 0.85, far), rim)]

@@ -1,6 +1,5 @@
 """Writes the miniature of VideoMatte240K: moving drawn people with their exact alpha."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pipelines.params import SampleParams
 from pipelines.sample.figures import draw_figure
 from pipelines.sample.render import Painter, to_bytes
 from pipelines.sample.video import U8, colour_planes, grey_planes, write_clip
+from pipelines.work import link
 
 RATE = 25
 """Frames a second."""
@@ -56,7 +56,7 @@ def write_part(clip: Clip, folder: Path) -> None:
 def write_videomatte(root: Path, params: SampleParams, workers: int) -> None:
     """Write ``root/{train,test}/{fgr,pha}/NNNN.mp4`` as the official release lays them out.
 
-    Clips that are whole already in ``root/.parts`` are taken from there, so that a killed run goes on.
+    Finished clips lie in ``matte-parts`` beside ``root``, so that a killed run goes on.
     Raises ValueError where the height is odd, and PartError naming the clip that could not be made.
     """
     if params.height % 2:
@@ -66,11 +66,9 @@ def write_videomatte(root: Path, params: SampleParams, workers: int) -> None:
         for split, count in (("train", params.train_clips), ("test", params.test_clips))
         for number in range(count)
     }
-    parts = root / ".parts"
+    parts = root.parent / "matte-parts"
     folders = run_parts(clips, write_part, parts, "sample: mattes", workers)
     for clip, folder in zip(clips.values(), folders, strict=True):
         for layer in ("fgr", "pha"):
             target = root / clip.split / layer / f"{clip.number:04d}.mp4"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (folder / f"{layer}.mp4").replace(target)
-    shutil.rmtree(parts)
+            link(folder / f"{layer}.mp4", target)

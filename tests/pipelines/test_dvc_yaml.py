@@ -37,7 +37,7 @@ def closure(file: Path) -> set[Path]:
     while todo:
         path = todo.pop()
         shell = path.parent.name == "pipelines" and path.stem in SHELL
-        if path in seen or shell or path.name == "__init__.py" and path.parent.name in ROOMS:
+        if path in seen or shell or (path.name == "__init__.py" and path.parent.name in ROOMS):
             continue
         seen.add(path)
         todo += imports(path)

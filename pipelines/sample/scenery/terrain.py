@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -84,7 +85,7 @@ def view(camera: Camera, height: Height, near: float = 1.5, far: float = 30000.0
     world = dz + np.float32(camera.eye[2])
     footprint = (size / np.sqrt(grazing)).astype(np.float32)
     order = np.argsort(footprint)  # textures are read fastest from near to far
-    parts = (pixels, dx, dy.astype(np.float32), world, footprint, normal.astype(np.float32))
+    parts: tuple[Any, ...] = (pixels, dx, dy.astype(np.float32), world, footprint, normal.astype(np.float32))
     return Land(*(part[order] for part in parts))
 
 
