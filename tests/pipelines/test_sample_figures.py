@@ -45,7 +45,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_official_layout_is_written_and_nothing_else(written: Path) -> None:
     assert sorted(files(written)) == [f"{s}/{layer}/0000.mp4" for s in ("test", "train") for layer in ("fgr", "pha")]
-    assert not (written / ".parts").exists()
 
 
 def test_the_same_bytes_come_again_with_two_workers(written: Path, tmp_path: Path) -> None:
