@@ -23,7 +23,7 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
         read_table(table, data / f"{table.name}.parquet").to_pandas()
         for table in (IMAGES, PEOPLE, VERDICTS, FRAMES, PLAN)
     )
-    test = json.loads((metrics / "evaluate.json").read_text(encoding="utf-8"))["test"]
+    test = evaluation.ordered(json.loads((metrics / "evaluate.json").read_text(encoding="utf-8"))["test"])
     counts = backgrounds.counts(verdicts)
     shown = params.report
     drawn = [*data.glob("*.parquet"), *data.glob("models/*.safetensors")]

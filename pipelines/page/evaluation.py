@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from compositing.tables import STRENGTHS
 from pipelines.page.pictures import file_uri
 
 COLUMNS = (
@@ -15,9 +16,19 @@ COLUMNS = (
     ("mad_soft", "soft", "MAD × 1000"),
     ("mad_one", "alpha = 1", "MAD × 1000"),
 )
+METHODS = ("classical", "base", "refine_coarse", "refine")
 KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 
 Metrics = dict[str, dict[str, dict[str, float]]]
+
+
+def ordered(test: Metrics) -> Metrics:
+    """Put strengths from easy to hard and methods from plain to best, as one reads them."""
+    return {
+        strength: {method: test[strength][method] for method in METHODS if method in test[strength]}
+        for strength in STRENGTHS
+        if strength in test
+    }
 
 
 def table(test: Metrics) -> list[dict[str, Any]]:

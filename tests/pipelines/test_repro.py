@@ -169,7 +169,8 @@ def test_a_queued_experiment_runs_what_it_was_queued_with(project):
         code = project / "curation/filters.py"
         code.write_text("raise RuntimeError('the workspace code ran')\n")
         sh(project, "dvc", "exp", "run", "--run-all")
-        params = sh(project, "git", "show", "queued:params.yaml")
+        sh(project, "dvc", "exp", "branch", "queued", "queued-branch")
+        params = sh(project, "git", "show", "queued-branch:params.yaml")
         assert "min_sharpness: 60.5" in params
     finally:
         sh(project, "git", "checkout", "-q", ".")
