@@ -11,7 +11,7 @@ from pipelines.params import Params
 
 # Bytes a pixel of one composite, all four layers, averaged over rendered sample and real sets.
 COMPOSITE_BYTES_A_PIXEL = 0.95
-FRAME_BYTES_A_PIXEL = 1.6
+FRAME_BYTES_A_PIXEL = 0.2
 # Work one core does in a second; measured on a 2-core server without a GPU, meant for orders of magnitude.
 INDEX_IMAGES = 60.0
 DETECT_IMAGES = {"builtin": 3.0, "onnx": 25.0}
@@ -70,20 +70,30 @@ def _images(params: Params, scans: Path) -> int:
     return listed_files(scans / "places365.parquet") or PLACES365_IMAGES
 
 
-def _frames(params: Params) -> tuple[int, float]:
+def listed_frames(cache: Path) -> int | None:
+    """Frames in the last scan of a release of single frames (each is two files), or None for videos or no scan."""
+    if not cache.is_file():
+        return None
+    paths = pq.read_table(cache, columns=["path"])["path"].to_pylist()
+    pictures = sum(path.lower().endswith((".jpg", ".jpeg", ".png")) for path in paths)
+    return pictures // 2 or None
+
+
+def _frames(params: Params, scans: Path) -> tuple[int, float]:
     """Frames, and megapixels of one as stored."""
     if params.data.preset == "sample":
         sample = params.sample
         return (sample.train_clips + sample.test_clips) * sample.frames, sample.height**2 * 0.75 / 1e6
     side = params.mattes.max_side
-    return VIDEOMATTE_FRAMES // params.mattes.every, side * side * FULL_ASPECT / 1e6
+    frames = listed_frames(scans / "videomatte.parquet") or VIDEOMATTE_FRAMES
+    return frames // params.mattes.every, side * side * FULL_ASPECT / 1e6
 
 
 def estimate(params: Params, scans: Path, gpu: bool, project: Path = Path()) -> Estimate:
     """Estimate disk and hours for every stage. Orders of magnitude: rates are constants of this file."""
     cores = os.cpu_count() or 1
     images = _images(params, scans)
-    frames, megapixels = _frames(params)
+    frames, megapixels = _frames(params, scans)
     sets = composites(params)
     sizes = {name: getattr(params.plan, name) for name in sets}
     pixels = sum(count * sizes[name].width * sizes[name].height / 1e6 for name, count in sets.items())
