@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 
@@ -30,6 +31,9 @@ HELD = 8
 TABLE = "clip.parquet"
 NOTE = "clip.json"
 Row = dict[str, Any]
+
+SPECK = 0.01
+"""Share of the alpha below which a detached part is a speck, no part of the subject."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,8 @@ def _layers(pair: Pair) -> tuple[Image, Alpha]:
 def measure_alpha(pha: Alpha) -> Row:
     """Measure an alpha (H, W) uint8: size, coverage, soft share, box and touched borders, as the frames table has them.
 
-    A border counts as touched where alpha reaches a tenth on it: fainter traces are no cut-off subject.
+    A border counts as touched where alpha reaches a tenth on it: fainter traces are no cut-off subject. Box and
+    borders leave out detached specks: one at the frame's edge would have a cropped person placed out of the picture.
     """
     height, width = pha.shape
     row: Row = {
@@ -168,6 +173,7 @@ def measure_alpha(pha: Alpha) -> Row:
         "coverage": float(pha.mean(dtype=np.float64)) / 255,
         "soft": float(((pha > 0) & (pha < 255)).mean()),
     }
+    pha = _without_specks(pha)
     columns, lines = np.flatnonzero(pha.any(axis=0)), np.flatnonzero(pha.any(axis=1))
     if len(columns):
         left, top = int(columns[0]), int(lines[0])
@@ -175,6 +181,16 @@ def measure_alpha(pha: Alpha) -> Row:
     borders = {"l": pha[:, 0], "t": pha[0], "r": pha[:, -1], "b": pha[-1]}
     row["touches"] = "".join(letter for letter, line in borders.items() if line.max() >= 26)
     return row
+
+
+def _without_specks(pha: Alpha) -> Alpha:
+    """Drop the connected parts of alpha that hold less than SPECK of it."""
+    count, labels = cv2.connectedComponents((pha > 0).astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return pha
+    weights = np.bincount(labels.ravel(), weights=pha.ravel(), minlength=count)
+    keeps = weights >= SPECK * weights.sum()
+    return np.where(keeps[labels], pha, np.uint8(0))
 
 
 def gather(parts: Sequence[Path]) -> tuple[pa.Table, dict[str, Any]]:

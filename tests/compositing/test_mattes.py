@@ -151,9 +151,10 @@ def test_alpha_is_measured():
     pha = np.zeros((20, 30), np.uint8)
     pha[5:, 10:] = 128
     pha[8:, 12:] = 255
-    pha[0, 3] = 9  # a trace: in the box, no touched border
+    pha[4, 9] = 9  # a trace that hangs together with the subject: in the box
+    pha[0, 3] = 9  # a detached one: not in the box, no touched border
     found = measure_alpha(pha)
-    assert (found["box_x"], found["box_y"], found["box_w"], found["box_h"]) == (3, 0, 27, 20)
+    assert (found["box_x"], found["box_y"], found["box_w"], found["box_h"]) == (9, 4, 21, 16)
     assert found["touches"] == "rb"
     assert found["coverage"] == pytest.approx(pha.mean() / 255)
     assert found["soft"] == pytest.approx(((pha > 0) & (pha < 255)).mean())
@@ -256,3 +257,14 @@ def test_real_mattes_in_the_layout_of_frames(realset: Path, tmp_path):
         assert 0.02 < row["coverage"] < 0.9
         assert row["soft"] < 0.2
         assert max(row["width"], row["height"]) == 256
+
+
+def test_a_detached_speck_moves_neither_box_nor_borders() -> None:
+    pha = np.zeros((100, 100), np.uint8)
+    pha[40:90, 30:70] = 255
+    pha[50:53, 0:3] = 255
+    found = measure_alpha(pha)
+    assert (found["box_x"], found["box_w"], found["touches"]) == (30, 40, "")
+    assert found["coverage"] == pytest.approx((2000 + 9) / 10_000)
+    pha[40:90, 0:10] = 255  # a second person at the edge is no speck
+    assert measure_alpha(pha)["touches"] == "l"
