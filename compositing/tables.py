@@ -24,7 +24,10 @@ FRAMES = Table(
         "height": (pa.int32(), "pixels, as stored"),
         "coverage": (pa.float32(), "mean alpha, 0 to 1"),
         "soft": (pa.float32(), "share of pixels with 0 < alpha < 1"),
-        "box_x": (pa.int32(), "left edge of the box around alpha > 0 without detached specks, pixels; null where empty"),
+        "box_x": (
+            pa.int32(),
+            "left edge of the box around alpha > 0 without detached specks, pixels; null where empty",
+        ),
         "box_y": (pa.int32(), "top edge"),
         "box_w": (pa.int32(), "width"),
         "box_h": (pa.int32(), "height"),
