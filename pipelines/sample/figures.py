@@ -128,7 +128,7 @@ def _outfit(
     sheets = [Sheet("trunk", lambda m: body.trunk(m, build, 1.36, 1.5, 40, 0.0), skin, skin=1.0, gloss=0.04)]
     threads: list[Hair | Fringe] = []
     match plan.outfit:
-        case "tee" | "dress" | "cape" | "veil":
+        case "tee" | "dress" | "cape" | "poncho":
             sleeves, ease, line = 0.4, 0.008, cloth.Neckline(1.468, 0.07 if plan.outfit != "tee" else 0.04, 0.085)
         case "shirt":
             sleeves, ease, line = 0.66, 0.013, cloth.Neckline(1.478, 0.09, 0.05, pointed=True)
@@ -137,7 +137,7 @@ def _outfit(
         case _:
             sleeves, ease, line = 0.955, 0.015, cloth.Neckline(1.482, 0.03, 0.075)
     inner = textures.plain(rng, plan.second, plan.second) if plan.outfit in ("coat", "shawl") else paint
-    tucked = plan.outfit in ("skirt", "dress", "cape", "veil")
+    tucked = plan.outfit in ("skirt", "dress", "cape", "poncho")
     sheets.append(cloth.top(rng, build, 1.0 if tucked else 0.85, ease, inner, line))
     for index in range(2):
         sheets.append(cloth.sleeve(rng, build, index, sleeves, ease, paint if plan.outfit == "coat" else inner))
@@ -180,10 +180,10 @@ def _lower(
             plain = textures.plain(rng, plan.second, plan.second)
             sheets.append(cloth.skirt(rng, build, 0.62, 0.08, 14, plain, ease=0.008))
             sheets.append(cloth.skirt(rng, build, 0.36, 0.2, 16, plain, ease=0.03, veil=0.6))  # tulle over cotton
-        case "veil":
+        case "poncho":
             cotton = textures.plain(rng, plan.main, plan.main)
             sheets.append(cloth.skirt(rng, build, 0.6, 0.12, 12, cotton, ease=0.008))
-            sheets.append(cloth.shawl(rng, build, 1.02, textures.plain(rng, plan.second, plan.main), veil=0.45)[0])
+            sheets.append(cloth.shawl(rng, build, 1.02, paint)[0])
         case _:
             denim = textures.denim(rng, below, (0.55, 0.6, 0.68))
             for index in range(2):
@@ -194,7 +194,7 @@ def _lower(
             if plan.outfit == "coat":
                 sheets.append(cloth.top(rng, build, 0.96, 0.028, paint, cloth.Neckline(1.475, 0.1, 0.06), gap=0.05))
                 sheets.append(cloth.skirt(rng, build, 0.55, 0.05, 9, paint, ease=0.046, opening=0.05, start=1.02))
-    if plan.outfit in ("dress", "cape", "skirt", "veil") and plan.framing in (FULL, KNEES):
+    if plan.outfit in ("dress", "cape", "skirt", "poncho") and plan.framing in (FULL, KNEES):
         sheets += [
             Sheet("leg", lambda m, i=i: body.leg(m, build, i, 0.0, 1.0), skin, skin=1.0, gloss=0.05)  # type: ignore[misc]
             for i in range(2)
