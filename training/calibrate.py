@@ -12,20 +12,23 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from training.data import Batch, to_images
+from training.network import BaseNetwork
 
 STEPS = 16
 """Batches that are averaged over."""
 
 
 @torch.no_grad()
-def calibrate(fabric: Fabric, network: nn.Module, batches: Iterable[Batch]) -> None:
+def calibrate(fabric: Fabric, network: BaseNetwork, batches: Iterable[Batch]) -> None:
     """Replace the running statistics of every batch norm by their mean over ``batches``, in place.
 
     The network runs as it does in evaluation, without dropout. A layer that gets nothing to do (a refiner without a
-    patch to refine) keeps its statistics. Training itself never reads them, so this changes no later step.
+    patch to refine) keeps its statistics, and so does a frozen encoder. Training
+    itself never reads them, so this changes no later step.
     """
     was_training = network.training
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    frozen = set(network.backbone.modules()) if network.backbone_frozen else set()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module not in frozen]
     before = [(norm.momentum, {name: value.clone() for name, value in norm.named_buffers()}) for norm in norms]
     network.eval()
     for norm in norms:

@@ -25,6 +25,8 @@ class TrainParams(Section):
 
     backbone: Literal["mobilenetv2", "resnet50", "resnet101"]
     """Encoder."""
+    freeze_backbone: bool
+    """Leave the encoder as it is: its weights and its batch norm's statistics."""
     init: str | None
     """Weights to start from (safetensors); null: from scratch (base) or from the base stage (refine)."""
     data: Literal["shards", "plan"]
@@ -36,7 +38,7 @@ class TrainParams(Section):
     batch: int
     """Samples a step, over all devices."""
     crop: tuple[int, int]
-    """Smallest and largest side of the random crops, pixels; one size a batch, multiples of 4."""
+    """Smallest and largest side of the random crops, pixels, multiples of 4; one size a batch, in steps of up to 64."""
     optimizer: Literal["adam", "adamw"]
     """Update rule."""
     schedule: Literal["constant", "onecycle"]

@@ -77,6 +77,11 @@ def train(
     """
     section = f"train_{kind}"
     _check(params, readers.train, section)
+    if params.freeze_backbone and init is None:
+        raise ValueError(
+            f"{section}.freeze_backbone is true, but the encoder starts from random weights; name pretrained ones in "
+            f"{section}.init (see 'cleanplate fetch-weights')"
+        )
     device, why = choose_device(params.accelerator)
     fabric = build_fabric(params, device)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
@@ -111,7 +116,7 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
         )
     initialise(network, params.seed)
     if init is not None:
-        log.info("train_%s: starts from %s: %s", kind, init, weights.load_into(network, init))
+        log.info("train_%s: starts from %s: %s", kind, init, weights.start_from(network, init))
     return network.to(memory_format=torch.channels_last)
 
 
@@ -135,7 +140,10 @@ class _Run:
         self.readers = readers
         self.fabric = fabric
         self.step = 0
-        self.network = build_network(kind, params, init).train()
+        self.network = build_network(kind, params, init)
+        if params.freeze_backbone:
+            self.network.freeze_backbone()
+        self.network.train()
         self.optimizer = build_optimizer(self.network, params)
         self.module, self.stepper = fabric.setup(self.network, self.optimizer)
         self.average = None if params.ema is None else Average(self.network, params.ema)
@@ -211,10 +219,10 @@ class _Run:
 
     def losses(self, images: Images) -> dict[str, Tensor]:
         """The loss terms of a batch, in float32."""
-        output = self.module(images.src, images.bgr)
         if self.kind == "base":
-            return base_losses(output, images.pha, images.fgr)
-        return refine_losses(output, images.pha, images.fgr)
+            # No loss reads the hidden features.
+            return base_losses(self.module(images.src, images.bgr, hidden=False), images.pha, images.fgr)
+        return refine_losses(self.module(images.src, images.bgr), images.pha, images.fgr)
 
     def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""

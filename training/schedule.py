@@ -40,6 +40,8 @@ def parameter_groups(network: nn.Module, params: TrainParams) -> list[dict[str, 
     """
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         part = name.split(".")[0]
         if part not in PARTS:
             raise ValueError(f"parameter '{name}' is of no part with a rate; the parts are {', '.join(PARTS)}")

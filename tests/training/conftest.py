@@ -81,6 +81,7 @@ def make_params() -> MakeParams:
     def make(**changes: Any) -> TrainParams:
         values = {
             "backbone": "mobilenetv2",
+            "freeze_backbone": False,
             "init": None,
             "data": "shards",
             "seed": 1,

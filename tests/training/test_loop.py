@@ -10,6 +10,7 @@ from training import loop
 from training.checkpoint import newest_step
 from training.device import build_fabric, choose_device
 from training.loop import DivergedError, Readers, build_network, train
+from training.network import build_base, weights
 from training.network.weights import load_base, load_metadata, load_refine
 from training.schedule import parameter_groups, rate_factor
 
@@ -115,6 +116,20 @@ def test_the_file_says_what_it_is(run, make_params):
     path = run.folder / "run" / "base.safetensors"
     assert load_metadata(path) == {"steps": 1, "seed": 1, "config": params.model_dump(mode="json")}
     assert load_base(path).backbone_name == "mobilenetv2"
+
+
+def test_a_frozen_backbone_stays_and_the_rest_learns(run, make_params, tmp_path):
+    init = tmp_path / "init.safetensors"
+    start = build_base("mobilenetv2")
+    weights.save(start, init)
+    params = make_params(freeze_backbone=True, ema=0.9)
+    run(params, init=init)
+    before, after = start.state_dict(), weights.load(run.folder / "run/base.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [name for name in changed if name.startswith("backbone.")]
+    assert {"aspp.project.0.weight", "decoder.bn1.running_mean"} <= changed
+    with pytest.raises(ValueError, match="freeze_backbone is true, but the encoder starts from random weights"):
+        run(params, name="scratch")
 
 
 def test_average_is_what_is_saved(run, make_params):

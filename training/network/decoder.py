@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from training.network.encoder import Features
 from training.network.norm import BatchNorm, relu
@@ -13,8 +14,10 @@ WIDTHS = (256, 128, 64, 48)
 HIDDEN = 32
 """Channels of the hidden features handed to the refiner."""
 
-OUT_CHANNELS = 1 + 3 + 1 + HIDDEN
-"""Alpha, foreground residual, error, hidden features."""
+SEEN = 1 + 3 + 1
+"""Alpha, foreground residual, error."""
+
+OUT_CHANNELS = SEEN + HIDDEN
 
 
 class Decoder(nn.Module):
@@ -34,13 +37,21 @@ class Decoder(nn.Module):
         self.bn3 = BatchNorm(WIDTHS[3])
         self.conv4 = nn.Conv2d(WIDTHS[3] + shortcuts[3], OUT_CHANNELS, 3, padding=1)
 
-    def forward(self, context: Tensor, features: Features) -> Tensor:
-        """``context`` (B, 256, h, w) at stride 16 and the encoder's features -> (B, 37, H, W), raw."""
+    def forward(self, context: Tensor, features: Features, hidden: bool = True) -> Tensor:
+        """``context`` (B, 256, h, w) at stride 16 and the encoder's features -> (B, 37, H, W), raw.
+
+        Without ``hidden`` only the first 5 channels are computed, (B, 5, H, W): the last convolution is a third of
+        all work, and most of it is hidden features.
+        """
         x = relu(self.bn1(self.conv1(_join(context, features.stride8))))
         x = relu(self.bn2(self.conv2(_join(x, features.stride4))))
         x = relu(self.bn3(self.conv3(_join(x, features.stride2))))
-        out: Tensor = self.conv4(_join(x, features.stride1))
-        return out
+        x = _join(x, features.stride1)
+        if hidden:
+            out: Tensor = self.conv4(x)
+            return out
+        assert self.conv4.bias is not None
+        return F.conv2d(x, self.conv4.weight[:SEEN], self.conv4.bias[:SEEN], padding=1)
 
 
 def _join(x: Tensor, shortcut: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The two networks: base alone, and base with refiner."""
 
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class BaseOutput(NamedTuple):
     err: Tensor
     """(B, 1, H, W) expected error of alpha in [0, 1]."""
     hid: Tensor
-    """(B, 32, H, W) hidden features, not negative."""
+    """(B, 32, H, W) hidden features, not negative; (B, 0, H, W) where they were not asked for."""
 
 
 class RefineOutput(NamedTuple):
@@ -67,26 +67,41 @@ class BaseNetwork(nn.Module):
         encoder = build_encoder(backbone)
         stride1, stride2, stride4, stride8, stride16 = encoder.widths
         self.backbone_name = backbone
+        self.backbone_frozen = False
         self.backbone = encoder
         self.aspp = ASPP(stride16)
         self.decoder = Decoder((stride8, stride4, stride2, stride1))
 
-    def forward(self, src: Tensor, bgr: Tensor) -> BaseOutput:
+    def freeze_backbone(self) -> None:
+        """Let training leave the encoder alone: no gradients, and batch norm keeps to its running statistics."""
+        self.backbone_frozen = True
+        self.backbone.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode; a frozen encoder stays in evaluation."""
+        super().train(mode)
+        if self.backbone_frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(self, src: Tensor, bgr: Tensor, hidden: bool = True) -> BaseOutput:
         """Matte ``src`` (B, 3, H, W) against the captured background ``bgr``, both RGB in [0, 1].
+
+        ``hidden=False`` leaves out the hidden features, which only a refiner uses: a quarter of the work.
 
         Raises:
             ValueError: the two differ in shape, or are not (B, 3, H, W).
         """
         _check(src, bgr)
-        coarse = self._coarse(torch.cat([src, bgr], dim=1))
+        coarse = self._coarse(torch.cat([src, bgr], dim=1), hidden)
         fgr = clamp01(coarse.residual + src, self.training)
         return BaseOutput(coarse.pha, fgr, coarse.err, coarse.hid)
 
-    def _coarse(self, frame: Tensor) -> _Coarse:
+    def _coarse(self, frame: Tensor, hidden: bool = True) -> _Coarse:
         """Coarse result of ``frame`` (B, 6, H, W); the residual is not clamped."""
         height, width = frame.shape[-2:]
         features = self.backbone(pad_to_least(frame, LEAST_SIDE))
-        raw = self.decoder(self.aspp(features.stride16), features)[:, :, :height, :width]
+        raw = self.decoder(self.aspp(features.stride16), features, hidden)[:, :, :height, :width]
         # bfloat16 knows 128 values between 0.5 and 1: what is measured against truth leaves it here.
         pha, residual, err = raw[:, :5].float().split([1, 3, 1], dim=1)
         return _Coarse(clamp01(pha, self.training), residual, clamp01(err, self.training), raw[:, 5:].relu())
