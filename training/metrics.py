@@ -175,8 +175,8 @@ def _gradient_map(pred: Array, true: Array) -> Array:
 
 
 def _gradient(matte: Array) -> Array:
-    along_x = cv2.filter2D(matte, cv2.CV_64F, _GRADIENT_KERNEL, borderType=cv2.BORDER_REPLICATE)
-    along_y = cv2.filter2D(matte, cv2.CV_64F, _GRADIENT_KERNEL.T, borderType=cv2.BORDER_REPLICATE)
+    along_x = cv2.filter2D(matte, cv2.CV_64F, GRADIENT_KERNEL, borderType=cv2.BORDER_REPLICATE)
+    along_y = cv2.filter2D(matte, cv2.CV_64F, GRADIENT_KERNEL.T, borderType=cv2.BORDER_REPLICATE)
     magnitude: Array = np.hypot(along_x, along_y)
     return magnitude
 
@@ -191,7 +191,7 @@ def _gradient_kernel(sigma: float, epsilon: float = 1e-2) -> Array:
     return normed
 
 
-_GRADIENT_KERNEL = _gradient_kernel(GRADIENT_SIGMA)
+GRADIENT_KERNEL = _gradient_kernel(GRADIENT_SIGMA)
 
 
 def _stretched(matte: Array) -> Array:
@@ -213,7 +213,7 @@ def _connectivity_map(pred: Array, true: Array) -> Array:
     for step in range(1, round(1 / CONNECTIVITY_STEP) + 1):
         # 8-bit mattes sit exactly on every second threshold: rounding must not decide.
         threshold = step * CONNECTIVITY_STEP - 1e-6
-        lost = undecided & ~_largest_region((pred >= threshold) & (true >= threshold))
+        lost = undecided & ~largest_region((pred >= threshold) & (true >= threshold))
         levels[lost] = (step - 1) * CONNECTIVITY_STEP
         undecided &= ~lost
     difference: Array = np.abs(_above(pred - levels) - _above(true - levels))
@@ -225,7 +225,8 @@ def _above(distance: Array) -> Array:
     return kept
 
 
-def _largest_region(mask: Mask) -> Mask:
+def largest_region(mask: Mask) -> Mask:
+    """The largest 4-connected region of a mask (H, W); of several, the one that begins topmost."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     areas = stats[1:, cv2.CC_STAT_AREA]
     if not len(areas):
