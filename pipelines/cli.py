@@ -157,6 +157,28 @@ def doctor() -> None:
 
 
 @app.command()
+def fetch_weights(
+    source: Annotated[str | None, typer.Argument(help="A known name, a URL or a file; none: list the names")] = None,
+    sha256: Annotated[str, typer.Option(help="Checksum it must have; 8 digits or more")] = "",
+) -> None:
+    """Download published weights, or take a local file, and convert them to safetensors in .weights.
+
+    Takes `.pth`, TorchScript and `.safetensors`; nothing in a file is ever run. What comes out is named in
+    `train_base.init`, `train_refine.init` or `detect.weights` by its file name.
+    """
+    from pipelines.fetch import KNOWN, fetch
+
+    if source is None:
+        table = Table("name", "what", "from")
+        for name, known in KNOWN.items():
+            table.add_row(name, known.words, known.url)
+        console.print(table)
+        return
+    found = fetch(source, sha256)
+    console.print(f"{found.path}: {found.words}\nSHA-256 {found.sha256}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def explain(
     section: Annotated[str | None, typer.Argument(help="A section or key, such as curate or plan.look")] = None,
 ) -> None:

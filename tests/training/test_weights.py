@@ -1,6 +1,9 @@
 """Weights on disk: there and back, base into refine, and files that are something else."""
 
+import copy
 import hashlib
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,20 @@ def test_published_checkpoints_are_recognised(refine: RefineNetwork, tmp_path: P
     assert torch.equal(network.aspp.project[0].weight, refine.aspp.project[0].weight)
 
 
+@pytest.mark.filterwarnings("ignore")  # tracing is deprecated, and is what the published files were made with
+@pytest.mark.parametrize("half", [False, True])
+def test_torchscript_files_give_their_tensors(refine: RefineNetwork, tmp_path: Path, half: bool) -> None:
+    network = copy.deepcopy(refine).eval()
+    traced = torch.jit.trace(network, (torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)), check_trace=False)
+    torch.jit.save(traced.half() if half else traced, tmp_path / "model.pth")
+    found, expected = weights.load(tmp_path / "model.pth"), network.state_dict()
+    assert {name for name in expected if not name.endswith("num_batches_tracked")} <= set(found)
+    for name in ("refiner.conv1.weight", "backbone.features.0.1.running_var"):
+        assert torch.equal(found[name], expected[name].half() if half else expected[name])
+    again = weights.load_refine(tmp_path / "model.pth")
+    torch.testing.assert_close(again.aspp.project[0].weight, refine.aspp.project[0].weight, atol=1e-3, rtol=1e-3)
+
+
 def test_weights_of_another_network_change_nothing() -> None:
     network, other = build_refine("mobilenetv2"), build_refine("mobilenetv2", refine_kernel_size=1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -100,7 +117,7 @@ class Surprise:
         return (Path.touch, (Path("surprise"),))
 
 
-@pytest.mark.parametrize("content", ["text", "empty", "program", "list", "torchscript", "torn"])
+@pytest.mark.parametrize("content", ["text", "empty", "program", "list", "no tensors", "calls", "torn"])
 def test_a_wrong_file_says_so_and_runs_nothing(
     content: str, refine: RefineNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,8 +131,12 @@ def test_a_wrong_file_says_so_and_runs_nothing(
         torch.save({"weight": Surprise()}, path)
     elif content == "list":
         torch.save([torch.zeros(2)], path)
-    elif content == "torchscript":
+    elif content == "no tensors":
         torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)).save(str(path))
+    elif content == "calls":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("weights/constants.pkl", pickle.dumps(()))
+            archive.writestr("weights/data.pkl", pickle.dumps(Surprise()))
     else:
         weights.save(refine, path)
         path.write_bytes(path.read_bytes()[:-100])

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from curation.storage import writing
 from training.network.encoder import Backbone
 from training.network.matting import BaseNetwork, RefineNetwork, build_base, build_refine
+from training.network.pretrained import adapt
+from training.network.torchscript import is_torchscript, load_torchscript
 
 HEADER = "cleanplate"
 """The one metadata key; safetensors writes several in any order, which would change the bytes from run to run."""
@@ -79,7 +81,7 @@ def describe(network: BaseNetwork) -> dict[str, Any]:
 
 
 def load(path: Path) -> dict[str, Tensor]:
-    """Read a state dict on the CPU, from ``.safetensors``, ``.pth``, ``.pt`` or ``.ckpt``.
+    """Read a state dict on the CPU, from ``.safetensors``, ``.pth``, ``.pt`` or ``.ckpt``, TorchScript files included.
 
     A state dict one level down (``state_dict``, ``model_state`` or ``model``) is found, and the ``module.`` that
     data-parallel training puts before each name is taken off.
@@ -90,7 +92,10 @@ def load(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"weights: {path} is missing; give the path of a .safetensors or .pth file")
-    state = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    if path.suffix == ".safetensors":
+        state = _load_safetensors(path)
+    else:
+        state = load_torchscript(path) if is_torchscript(path) else _load_pickle(path)
     if not state:
         raise ValueError(f"weights: {path} holds no tensors")
     if all(name.startswith("module.") for name in state):
@@ -137,6 +142,59 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
     _require_fit(report, partial, f"{state}" if isinstance(state, Path) else "these weights")
     network.load_state_dict({name: given[name] for name in report.matched}, strict=False)
     return report
+
+
+def start_from(network: BaseNetwork, path: Path) -> str:
+    """Put the weights that training starts from into a network: its own kind's, or an encoder's of another network.
+
+    Returns:
+        One line that says whose they are, what matched and what did not.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: nothing in it fits, or it is of another one of this project's networks.
+    """
+    state = load(path)
+    adapted = adapt(state)
+    if adapted is None:
+        try:
+            return str(load_into(network, state))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    report = load_into(network, adapted.state, partial=True)
+    lost = [name for name in (*report.missing, *report.mismatched) if name.startswith("backbone.")]
+    if lost:
+        raise ValueError(
+            f"weights: {path} is a {adapted.source}, which lacks {len(lost)} tensors of a {network.backbone_name} "
+            f"({', '.join(lost[:3])}, ...); check 'backbone'"
+        )
+    return f"{adapted.source}, first convolution for 6 channels; {report}; {len(adapted.unused)} have no place here"
+
+
+def convert(source: Path, path: Path) -> str:
+    """Write any file of weights that is known here as safetensors.
+
+    A whole network gets the header that builds it again. An encoder of another network stays as it was named:
+    :func:`start_from` adapts it.
+
+    Returns:
+        What it holds, and where it can be used.
+
+    Raises:
+        ValueError: it holds no weights that are known here.
+    """
+    state = load(source)
+    adapted = adapt(state)
+    if adapted is not None:
+        tensors = {name: value.contiguous().clone() for name, value in sorted(state.items())}
+        with writing(path) as temporary:
+            save_file(tensors, temporary)
+        return f"{adapted.source}, {len(state)} tensors: for train_base.init"
+    kind = _described(source, state)["kind"]
+    network = load_refine(source) if kind == "refine" else load_base(source)
+    save(network, path, {"converted from": source.name})
+    use = "train_base.init, train_refine.init and prediction" if kind == "refine" else "train_base.init"
+    return f"{kind} network, {network.backbone_name}, {len(state)} tensors: for {use}"
 
 
 def load_base(path: Path) -> BaseNetwork:
@@ -235,8 +293,6 @@ def _load_pickle(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an unpickler raises anything at all on bytes that are no pickle
-        if "TorchScript" in str(error):
-            raise ValueError(f"weights: {path} is a TorchScript program; give the checkpoint (.pth) instead") from error
         raise ValueError(
             f"weights: {path} cannot be read as weights without running what is in it ({type(error).__name__}); "
             "give a state dict saved by torch.save or a .safetensors file"
