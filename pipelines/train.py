@@ -1,5 +1,6 @@
 """What the two training stages share: progress, curves, the published model."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ MODELS = Path("data/models")
 def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | None) -> None:
     """Train a network from ``params.init``, else from ``init``, and publish it with its curves."""
     require_extra("train")
+    # Crops change size: CUDA's memory would be cut into pieces that fit no other. Read when PyTorch is first imported.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     from training import checkpoint, loop  # PyTorch only where it is used
 
     if params.init is not None:
