@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.network import RefineNetwork
+from training.network.inference import for_inference
 from training.network.weights import load_refine
 
 Bytes = NDArray[np.uint8]
@@ -27,7 +28,7 @@ class MattingPredictor:
     """Runs a refine network on images of any size."""
 
     def __init__(self, network: RefineNetwork, device: str = "cpu") -> None:
-        self.network = network.eval().to(device)
+        self.network = for_inference(network).to(device)
         self.device = device
         self._background: Tensor | None = None
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from training.network import BaseNetwork, RefineNetwork, build_base, build_refine, patches
 from training.network.clamp import clamp01
+from training.network.inference import for_inference
 from training.network.initial import initialise
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -229,6 +230,31 @@ def test_training_and_inference_refine_the_same_patches() -> None:
     assert 0 < dropped.ref_sm.sum() < 16_000 // 16
     torch.testing.assert_close(kept.pha, dropped.pha, atol=1e-6, rtol=0)
     assert torch.equal(kept.ref_sm, dropped.ref_sm)
+
+
+@pytest.mark.parametrize("kernel", [3, 1])
+@pytest.mark.parametrize(("scale", "shape"), [(0.25, (2, 64, 96)), (0.25, (1, 67, 90)), (0.5, (2, 48, 36))], ids=str)
+@pytest.mark.parametrize("mode", ["sampling", "thresholding"])
+def test_prediction_is_quicker_and_the_same(mode: str, scale: float, shape: tuple, kernel: int) -> None:
+    network = build_refine("mobilenetv2", scale, mode, 1600, 0.11, kernel).eval()
+    network.load_state_dict(golden_weights(network, "quick"))
+    src, bgr = pair(*shape)
+    expected = network(src, bgr)  # with a gradient: cut and paste
+    assert 0 < expected.ref_sm.mean() < 1
+    for quick in (network, for_inference(network)):
+        with torch.no_grad():
+            found = quick(src, bgr)
+        for name in ("pha", "fgr", "ref_sm"):
+            torch.testing.assert_close(getattr(found, name), getattr(expected, name).detach(), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenetv2", "resnet50"])
+def test_inference_folds_every_batch_norm(backbone: str) -> None:
+    network = build_refine(backbone).eval()
+    made = for_inference(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in made.modules())
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) > 50
+    assert sorted(network.state_dict()) == sorted(KEYS[backbone])
 
 
 def test_only_the_chosen_patches_change() -> None:

@@ -66,7 +66,7 @@ def test_no_patch_selected(mode: str) -> None:
         naive.sum().backward()
         raise ValueError("no gradient") if not refiner.conv2.weight.grad else AssertionError
     refiner.zero_grad(set_to_none=True)
-    fine, ref = refiner(frame, coarse.requires_grad_(), err, hid)
+    fine, ref = refiner((frame,), coarse.requires_grad_(), err, hid)
     assert ref.max() == 0
     fine.sum().backward()
     assert all(value.grad is not None for value in refiner.parameters())

@@ -28,7 +28,7 @@ class Joint(nn.Module):
         coarse = self.coarse.expand(len(frame), 4, 8, 8)
         if self.naive and not bool((err > 0.7).any()):
             return resize(coarse, (32, 32))
-        refined: Tensor = self.refiner(frame, coarse, err, torch.rand(len(frame), 32, 8, 8))[0]
+        refined: Tensor = self.refiner((frame,), coarse, err, torch.rand(len(frame), 32, 8, 8))[0]
         return refined
 
 

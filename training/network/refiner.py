@@ -1,5 +1,6 @@
 """The refiner: solves alpha and foreground again at full size, only where the coarse error is large."""
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -47,11 +48,11 @@ class Refiner(nn.Module):
         self.bn3 = BatchNorm(12)
         self.conv4 = nn.Conv2d(12, 4, kernel_size)
 
-    def forward(self, frame: Tensor, coarse: Tensor, err: Tensor, hid: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Sequence[Tensor], coarse: Tensor, err: Tensor, hid: Tensor) -> tuple[Tensor, Tensor]:
         """Refine a coarse result.
 
         Args:
-            frame: (B, 6, H, W) source and captured background; H and W multiples of 4.
+            frames: source and captured background, (B, 3, H, W) each; H and W multiples of 4.
             coarse: (B, 4, h, w) coarse alpha and foreground residual.
             err: (B, 1, h, w) coarse error.
             hid: (B, 32, h, w) hidden features.
@@ -60,13 +61,14 @@ class Refiner(nn.Module):
             Alpha and foreground residual (B, 4, H, W), not clamped, and the refinement map (B, 1, H / 4, W / 4):
             1 where a patch was solved again.
         """
-        height, width = frame.shape[-2:]
+        height, width = frames[0].shape[-2:]
         half = (height // 2, width // 2)
         quarter = (height // 4, width // 4)
         err_qt = resize(err.detach(), quarter)
         up = resize(coarse, (height, width))
-        details = (resize(hid, half), resize(coarse, half), resize(frame, half))
         if self.mode == "full":
+            frame = torch.cat(list(frames), dim=1)
+            details = (resize(hid, half), resize(coarse, half), resize(frame, half))
             return self._everywhere(frame, details), torch.ones_like(err_qt)
         chosen = self._choose(err_qt)
         ref = patches.marked(chosen, err_qt)
@@ -74,10 +76,33 @@ class Refiner(nn.Module):
             chosen = patches.drop_unkept(chosen)
             if not chosen.cells.numel():
                 return up, ref
+            if not torch.is_grad_enabled():
+                return self._quickly(up.contiguous(), frames, coarse, hid, chosen), ref
         cells = chosen.cells
+        frame = torch.cat(list(frames), dim=1)
+        details = (resize(hid, half), resize(coarse, half), resize(frame, half))
         x = torch.cat([patches.cut(detail, cells, quarter, 2, self.half_margin).float() for detail in details], dim=1)
         y = patches.cut(frame, cells, quarter, 4, self.full_margin)
         return patches.paste(up, self._solve(x, y), chosen), ref
+
+    def _quickly(
+        self, up: Tensor, frames: Sequence[Tensor], coarse: Tensor, hid: Tensor, chosen: patches.Chosen
+    ) -> Tensor:
+        """The same for prediction, where no gradient is asked for: only what the chosen patches show is enlarged."""
+        cells = chosen.cells
+        height, width = up.shape[-2:]
+        half, quarter = (height // 2, width // 2), (height // 4, width // 4)
+        details = (hid.float(), coarse)
+        small = [resize(frame, half) for frame in frames]
+        if self.half_margin and (coarse.shape[-2], coarse.shape[-1]) == quarter:
+            x = patches.take_doubled(details, cells, quarter, more=sum(frame.shape[1] for frame in frames))
+            x[..., HIDDEN + 4 :] = patches.take(small, cells, quarter, 2, self.half_margin)
+        else:
+            enlarged = [resize(detail, half) for detail in details]
+            x = patches.take([*enlarged, *small], cells, quarter, 2, self.half_margin)
+        y = patches.take(frames, cells, quarter, 4, self.full_margin)
+        solved = self._solve(x.permute(0, 3, 1, 2), y.permute(0, 3, 1, 2))
+        return patches.put(up, solved, chosen)
 
     def _choose(self, err_qt: Tensor) -> patches.Chosen:
         if self.mode == "sampling":
