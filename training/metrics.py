@@ -175,23 +175,21 @@ def _gradient_map(pred: Array, true: Array) -> Array:
 
 
 def _gradient(matte: Array) -> Array:
-    along_x = cv2.filter2D(matte, cv2.CV_64F, GRADIENT_KERNEL, borderType=cv2.BORDER_REPLICATE)
-    along_y = cv2.filter2D(matte, cv2.CV_64F, GRADIENT_KERNEL.T, borderType=cv2.BORDER_REPLICATE)
+    bell, slope = gradient_taps()
+    # Both factors of the kernel are symmetric but for the sign, which the magnitude does not see.
+    along_x = cv2.sepFilter2D(matte, cv2.CV_64F, slope, bell, borderType=cv2.BORDER_REPLICATE)
+    along_y = cv2.sepFilter2D(matte, cv2.CV_64F, bell, slope, borderType=cv2.BORDER_REPLICATE)
     magnitude: Array = np.hypot(along_x, along_y)
     return magnitude
 
 
-def _gradient_kernel(sigma: float, epsilon: float = 1e-2) -> Array:
-    """A Gaussian down times its derivative across, cut where the Gaussian falls under ``epsilon``, of norm 1."""
+def gradient_taps(sigma: float = GRADIENT_SIGMA, epsilon: float = 1e-2) -> tuple[Array, Array]:
+    """A Gaussian and its derivative, cut where the Gaussian falls under ``epsilon``; their product has norm 1."""
     half = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * epsilon)))
     offset = np.arange(-half, half + 1, dtype=np.float64)
     bell = np.exp(-(offset**2) / (2 * sigma**2))
-    kernel = np.outer(bell, -offset * bell)
-    normed: Array = kernel / np.sqrt(np.square(kernel).sum())
-    return normed
-
-
-GRADIENT_KERNEL = _gradient_kernel(GRADIENT_SIGMA)
+    slope = -offset * bell
+    return bell / np.sqrt(np.square(bell).sum()), slope / np.sqrt(np.square(slope).sum())
 
 
 def _stretched(matte: Array) -> Array:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.metrics import CONNECTIVITY_STEP, CONNECTIVITY_TOLERANCE, GRADIENT_KERNEL, largest_region
+from training.metrics import CONNECTIVITY_STEP, CONNECTIVITY_TOLERANCE, gradient_taps, largest_region
 
 
 class WholeImages(NamedTuple):
@@ -60,12 +60,19 @@ def dtssd(pred: Tensor, pred_prev: Tensor, true: Tensor, true_prev: Tensor) -> T
 
 
 def _gradient(mattes: Tensor) -> Tensor:
-    kernel = torch.from_numpy(GRADIENT_KERNEL).to(mattes)
-    half = kernel.shape[-1] // 2
-    # Borders repeated; a convolution here correlates, as OpenCV's filter does.
-    padded = F.pad(mattes.unsqueeze(1), (half, half, half, half), mode="replicate")
-    along = F.conv2d(padded, torch.stack([kernel, kernel.T]).unsqueeze(1))
-    return torch.hypot(along[:, 0], along[:, 1])
+    bell, slope = ([float(value) for value in taps] for taps in gradient_taps())
+    return torch.hypot(_filter(_filter(mattes, bell, 1), slope, 2), _filter(_filter(mattes, bell, 2), slope, 1))
+
+
+def _filter(mattes: Tensor, taps: list[float], dim: int) -> Tensor:
+    """Correlate along a dimension, borders repeated: sums of shifted frames, for float64 kernels are slow anywhere."""
+    half = len(taps) // 2
+    margins = (half, half, 0, 0) if dim == 2 else (0, 0, half, half)
+    padded = F.pad(mattes.unsqueeze(1), margins, mode="replicate").squeeze(1)
+    out = torch.zeros_like(mattes)
+    for at, tap in enumerate(taps):
+        out.add_(padded.narrow(dim, at, mattes.shape[dim]), alpha=tap)
+    return out
 
 
 def _stretched(mattes: Tensor) -> Tensor:
