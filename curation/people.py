@@ -15,15 +15,19 @@ from curation.config import Section
 from curation.detectors import Detections, Detector, arrange, suppress
 from curation.identity import content_id, item_id
 from curation.images import Rgb, decode_rgb
+from curation.places365 import Record
 from curation.sources import Source
 from curation.tables import PEOPLE, by_kind, part_length, write_table
 
 CHUNK = 200
+FOLDER = "folder"
+"""The dataset's name in rows of a folder that is no dataset."""
 PART = "people.parquet"
 TILE = 0.6
 """Side of a tile as a share of the image's: neighbours overlap by a fifth of the image, so that a person on the seam
 is whole in at least one."""
 
+Kind = Literal["builtin", "onnx", "fusion"]
 Look = Literal["whole", "tiles2x2"]
 Row = dict[str, Any]
 
@@ -31,10 +35,11 @@ Row = dict[str, Any]
 class DetectParams(Section):
     """Parameters of the ``detect`` stage."""
 
-    detector: Literal["builtin", "onnx"]
-    """``builtin``: what OpenCV carries (faces, bodies); ``onnx``: a COCO detector file."""
-    weights: str | None
-    """File of the detector; relative paths are also looked up in $CLEANPLATE_WEIGHTS. Null for ``builtin``."""
+    detector: Kind
+    """``builtin``: what OpenCV carries (faces, bodies); ``onnx``: a detector file; ``fusion``: two of them, a YOLOX and
+    a NanoDet, with one calibrated score."""
+    weights: str | tuple[str, ...] | None
+    """File of the detector, for ``fusion`` a list of two; also looked up in $CLEANPLATE_WEIGHTS. Null: ``builtin``."""
     looks: tuple[Look, ...] = Field(min_length=1)
     """What is looked at: the whole image, overlapping tiles."""
     floor: float = Field(gt=0, lt=1)
@@ -42,20 +47,31 @@ class DetectParams(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "DetectParams":
-        if self.detector == "onnx" and self.weights is None:
-            raise ValueError("detector 'onnx' needs detect.weights: the path of a YOLOX file")
+        if self.detector == "onnx" and len(self.files) != 1:
+            raise ValueError("detector 'onnx' needs detect.weights: the path of one file, a YOLOX for example")
+        if self.detector == "fusion" and len(self.files) != 2:
+            raise ValueError("detector 'fusion' needs detect.weights: a list of two files, a YOLOX and a NanoDet")
+        if self.detector == "fusion" and self.looks != ("whole",):
+            raise ValueError("detector 'fusion' makes its own tiles; set detect.looks to [whole]")
         if self.detector == "builtin" and self.weights is not None:
             raise ValueError("detector 'builtin' takes no weights; set detect.weights to null, or detector to 'onnx'")
         if len(set(self.looks)) != len(self.looks):
             raise ValueError("looks: each may be named once")
         return self
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the detector's files."""
+        if self.weights is None:
+            return ()
+        return (self.weights,) if isinstance(self.weights, str) else self.weights
+
 
 class DetectorSpec(NamedTuple):
     """How a worker builds its detector."""
 
-    kind: Literal["builtin", "onnx"]
-    weights: Path | None
+    kind: Kind
+    weights: tuple[Path, ...]
     floor: float
 
 
@@ -66,11 +82,14 @@ def build_detector(spec: DetectorSpec) -> Detector:
         from curation.detectors.builtin import BuiltinDetector
 
         return BuiltinDetector(spec.floor)
+    if spec.kind == "fusion":
+        from curation.detectors.fusion import FusedDetector
+
+        return FusedDetector(spec.weights, spec.floor)
     from curation.detectors.onnx import OnnxDetector
 
-    if spec.weights is None:
-        raise ValueError("detector 'onnx' needs detect.weights")
-    return OnnxDetector(spec.weights, spec.floor)
+    (weights,) = spec.weights
+    return OnnxDetector(weights, spec.floor)
 
 
 class Target(NamedTuple):
@@ -112,6 +131,65 @@ def detect_part(task: DetectTask, folder: Path) -> None:
     for target in task.targets:
         rows.extend(look_at(target, source, detector, task.looks, task.detector.floor))
     write_table(PEOPLE, rows, folder / PART)
+
+
+class FolderTask(NamedTuple):
+    """One chunk of a folder that was never indexed, for a worker."""
+
+    root: Path
+    detector: DetectorSpec
+    looks: tuple[Look, ...]
+    records: tuple[Record, ...]
+
+
+def folder_tasks(
+    records: Sequence[Record], root: Path, spec: DetectorSpec, looks: tuple[Look, ...]
+) -> dict[str, FolderTask]:
+    """Cut the files of a folder into chunks; a key names detector, looks and files, so that nothing stale is taken."""
+    chunk = part_length(len(records), CHUNK)
+    cut: dict[str, FolderTask] = {}
+    for start in range(0, len(records), chunk):
+        part = tuple(records[start : start + chunk])
+        listed = [word for record in part for word in (record.locator, record.size)]
+        key = item_id(build_detector(spec).name, *looks, str(spec.floor), *listed)[:12]
+        cut[f"{start // chunk:06d}-{key}"] = FolderTask(root, spec, looks, part)
+    return cut
+
+
+def folder_part(task: FolderTask, folder: Path) -> None:
+    """Look at one chunk of a folder and write ``folder/people.parquet``."""
+    detector, source = build_detector(task.detector), Source(task.root)
+    rows: list[Row] = []
+    for record in task.records:
+        status, image_id = record.reason or "ok", None
+        if record.reason is None:
+            try:
+                image_id = content_id(source.read(record.locator))
+            except (OSError, ValueError) as error:
+                status = f"not readable: {getattr(error, 'strerror', None) or error}"
+        target = Target(FOLDER, record.locator, image_id, status)
+        rows.extend(look_at(target, source, detector, task.looks, task.detector.floor))
+    write_table(PEOPLE, rows, folder / PART)
+
+
+def person_rows(people: pa.Table, threshold: float) -> list[Row]:
+    """Reduce a PEOPLE table to PERSONS rows: one an image, whether anybody is there at this threshold.
+
+    Raises ValueError where the threshold lies below the scores that were stored.
+    """
+    floor = pc.max(people["floor"]).as_py()
+    if floor is not None and threshold < floor - 1e-6:
+        raise ValueError(f"threshold {threshold:g}: only scores from {floor:g} up are looked for; raise it")
+    first = people.filter(pc.equal(people["rank"], 0))
+    columns = ("locator", "score", "detector", "status")
+    rows = []
+    for locator, score, detector, status in zip(*(first[name].to_pylist() for name in columns), strict=True):
+        looked = status == "ok"
+        best = (score or 0.0) if looked else None
+        person = best >= np.float32(threshold) if best is not None else None
+        row = {"locator": locator, "person": None if person is None else bool(person), "score": best}
+        rows.append({**row, "threshold": threshold, "detector": detector, "status": status})
+    return rows
 
 
 def look_at(target: Target, source: Source, detector: Detector, looks: Sequence[Look], floor: float) -> list[Row]:

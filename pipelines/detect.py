@@ -17,7 +17,7 @@ log = logging.getLogger("cleanplate.detect")
 def body(stage: Stage) -> None:
     """Look for people in all images."""
     params = stage.params.detect
-    weights = find_weights(params.weights) if params.weights is not None else None
+    weights = tuple(find_weights(name) for name in params.files)
     spec = DetectorSpec(params.detector, weights, params.floor)
     log.info("detector: %s, looks: %s", build_detector(spec).name, ", ".join(params.looks))
     images = read_table(IMAGES, IMAGES_IN, ["dataset", "locator", "image_id", "status"])

@@ -142,7 +142,7 @@ def _weights() -> Iterator[Finding]:
     except ParamsError:
         return
     for key, name in (
-        ("detect.weights", params.detect.weights),
+        *(("detect.weights", name) for name in params.detect.files),
         ("train_base.init", params.train_base.init),
         ("train_refine.init", params.train_refine.init),
     ):

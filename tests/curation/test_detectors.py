@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 
 from curation.detectors import Detections, arrange, suppress
 from curation.detectors.builtin import BuiltinDetector
-from curation.detectors.onnx import STRIDES, OnnxDetector, decode, letterbox
+from curation.detectors.decoders import NanoDet, Signature, YoloV5, YoloV8, Yolox, YuNet, grid, recognise
+from curation.detectors.fusion import FusedDetector, agreement, logistic, tiled
+from curation.detectors.onnx import OnnxDetector, letterbox
 from curation.images import decode_rgb
 
 boxes_of = arrays(np.float64, st.tuples(st.integers(1, 12), st.just(4)), elements=st.floats(-0.5, 1.5, width=32))
@@ -60,26 +62,118 @@ def test_builtin_looks_at_any_size(shape: tuple[int, int]) -> None:
 def test_letterbox_fits_top_left_as_bgr() -> None:
     image = np.zeros((50, 100, 3), np.uint8)
     image[..., 0] = 200  # red
-    batch, scale = letterbox(image, (64, 64))
+    batch, scale = letterbox(image, (64, 64), Yolox((64, 64)))
     assert batch.shape == (1, 3, 64, 64) and batch.dtype == np.float32 and scale == 0.64
     assert batch[0, :, 10, 10].tolist() == [0, 0, 200]
     assert batch[0, :, 40, 10].tolist() == [114, 114, 114]
 
 
-def test_decoding_inverts_the_grid() -> None:
-    cells = np.array([[3, 5]], np.float32)
-    strides = np.array([[16]], np.float32)
-    row = np.zeros((1, 85), np.float32)
-    row[0, :6] = [0.25, 0.5, np.log(2), np.log(4), 0.9, 0.8]
-    boxes, scores = decode(row, cells, strides)
-    assert boxes[0].tolist() == pytest.approx([3.25 * 16 - 16, 5.5 * 16 - 32, 32, 64])
-    assert scores[0] == pytest.approx(0.72)
+BOX = [48.0, 40.0, 32.0, 64.0]
+"""Of the person in each family's answer below, in pixels of a 96x160 input."""
+
+
+def answer(family: str) -> list[np.ndarray]:
+    """What each family says of one person at BOX with a score of 0.72; everything else is 0."""
+    x, y, w, h = BOX
+    middle = (x + w / 2, y + h / 2)
+    cells, steps = grid((96, 160), (8, 16, 32))
+    at = int(np.flatnonzero((cells * steps == [64, 64]).all(axis=1) & (steps[:, 0] == 16))[0])
+    if family == "yolox":
+        rows = np.zeros((1, len(cells), 85), np.float32)
+        rows[0, at, :6] = [middle[0] / 16 - 4, middle[1] / 16 - 4, np.log(w / 16), np.log(h / 16), 0.9, 0.8]
+        return [rows]
+    if family == "yolov5":
+        rows = np.zeros((1, 3 * len(cells), 85), np.float32)
+        rows[0, 7, :6] = [*middle, w, h, 0.9, 0.8]
+        return [rows]
+    if family == "yolov8":
+        rows = np.zeros((1, 84, len(cells)), np.float32)
+        rows[0, :5, 7] = [*middle, w, h, 0.72]
+        return [rows]
+    counts = [len(grid((96, 160), (stride,))[0]) for stride in (8, 16, 32)]
+    place = int(np.flatnonzero((grid((96, 160), (16,))[0] == [4, 4]).all(axis=1))[0])
+    if family == "nanodet":
+        classes, distances = ([np.zeros((1, n, k), np.float32) for n in counts] for k in (80, 32))
+        classes[1][0, place, 0] = 0.72
+        # From the middle of cell (4, 4), (72, 72): left 24, up 32, right 8, down 32, in strides of 16.
+        for side, reach in enumerate((1.5, 2.0, 0.5, 2.0)):
+            low = int(reach)
+            distances[1][0, place, side * 8 : side * 8 + 8] = -50
+            distances[1][0, place, side * 8 + low] = np.log(1 - reach % 1) if reach % 1 else 0
+            if reach % 1:
+                distances[1][0, place, side * 8 + low + 1] = np.log(reach % 1)
+        return classes + distances
+    kinds = [[np.zeros((1, n, k), np.float32) for n in counts] for k in (1, 1, 4)]
+    kinds[0][1][0, place], kinds[1][1][0, place] = 0.9, 0.72**2 / 0.9
+    kinds[2][1][0, place] = [middle[0] / 16 - 4, middle[1] / 16 - 4, np.log(w / 16), np.log(h / 16)]
+    return [part for parts in kinds for part in parts]
+
+
+NAMES = {"yunet": [f"{part}_{stride}" for part in ("cls", "obj", "bbox") for stride in (8, 16, 32)]}
+FAMILIES = {"yolox": Yolox, "yolov5": YoloV5, "yolov8": YoloV8, "nanodet": NanoDet, "yunet": YuNet}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_family_is_recognised_and_decoded(name: str) -> None:
+    answers = answer(name)
+    names = NAMES.get(name, [f"output_{i}" for i in range(len(answers))])
+    shapes = {key: value.shape for key, value in zip(names, answers, strict=True)}
+    family = recognise(Signature((96, 160), shapes))
+    assert type(family) is FAMILIES[name]
+    found = family.decode(answers)
+    best = int(found.scores.argmax())
+    assert found.boxes[best].tolist() == pytest.approx(BOX, abs=0.01)
+    assert found.scores[best] == pytest.approx(0.72)
+    assert (found.scores > 0.01).sum() == 1
+
+
+@pytest.mark.parametrize(
+    "shapes", [{"logits": (1, 1000)}, {"output": (1, "anchors", 85)}, {"a": (1, 9, 80), "b": (1, 9, 3)}]
+)
+def test_an_unknown_family_lists_its_outputs(shapes: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(shapes))):
+        recognise(Signature((96, 160), shapes))
+
+
+def found(*rows: tuple[float, ...]) -> Detections:
+    """Boxes with the score last, best first."""
+    table = np.array(rows, np.float32).reshape(-1, 5)
+    return Detections(table[:, :4], table[:, 4])
+
+
+def test_agreement_counts_boxes_of_the_same_person_only() -> None:
+    one = found((0.1, 0.1, 0.2, 0.4, 0.81), (0.6, 0.1, 0.2, 0.4, 0.36))
+    assert agreement(one, found((0.11, 0.1, 0.2, 0.4, 0.25))) == pytest.approx(0.45)
+    assert agreement(one, found((0.4, 0.1, 0.1, 0.4, 0.9), (0.6, 0.1, 0.2, 0.4, 0.16))) == pytest.approx(0.24)
+    assert agreement(one, found()) == 0
+
+
+def test_fusion_trusts_two_more_than_one() -> None:
+    low, high = logistic((0.3, 0.3), (1, 1), 1), logistic((0.6, 0.3), (1, 1), 1)
+    assert low < high
+    assert 0 < logistic((0, 0), (1, 1), 0) < 0.001
+
+
+def test_fusion_looks_at_tiles_where_the_whole_does_not_settle_it(tmp_path: Path) -> None:
+    sure = yolox_file(tmp_path / "sure.onnx", (96, 160), (16, 8, 64, 32))
+    none = yolox_file(tmp_path / "none.onnx", (96, 160), None)
+    image = np.zeros((192, 200, 3), np.uint8)
+    seen = FusedDetector((sure, sure), 0.05)
+    (settled,) = seen.detect([image])
+    assert settled.scores[0] > 0.97 and len(settled.scores) == 1
+    (nobody,) = FusedDetector((none, none), 0.05).detect([image])
+    assert nobody.scores.size == 0
+    (doubted,) = FusedDetector((none, sure), 0.05).detect([image])
+    assert len(doubted.scores) > 1  # the whole image and tiles
+    assert len(tiled(seen.first, image).scores) == 4
+    with pytest.raises(ValueError, match="takes two files"):
+        FusedDetector((sure,), 0.05)
 
 
 def yolox_file(path: Path, sides: tuple[int, int], person: tuple[float, float, float, float] | None) -> Path:
     """A model with YOLOX's shapes whose answer is fixed: nobody, or one person box in input pixels."""
     onnx = pytest.importorskip("onnx")
-    count = sum((sides[0] // stride) * (sides[1] // stride) for stride in STRIDES)
+    count = sum((sides[0] // stride) * (sides[1] // stride) for stride in Yolox.strides)
     rows = np.zeros((1, count, 85), np.float32)
     if person:
         x, y, w, h = person  # in the grid of stride 8, cell 0
@@ -117,7 +211,7 @@ def test_a_file_that_is_no_detector_names_itself(tmp_path: Path) -> None:
     (tmp_path / "page.onnx").write_bytes(b"<html>404</html>")
     with pytest.raises(ValueError, match=r"page.onnx is not an ONNX model"):
         OnnxDetector(tmp_path / "page.onnx", 0.3)
-    with pytest.raises(ValueError, match="expected \\(1, 3, H, W\\)"):
+    with pytest.raises(ValueError, match=r"odd.onnx: outputs output \[1, \d+, 85\]; expected"):
         OnnxDetector(yolox_file(tmp_path / "odd.onnx", (90, 160), None), 0.3)
 
 

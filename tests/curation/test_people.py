@@ -31,7 +31,7 @@ from curation.sources import Source
 from curation.tables import IMAGES, PEOPLE, join_tables, to_arrow, write_table
 from pipelines.engine import run_parts
 
-BUILTIN = DetectorSpec("builtin", None, 0.2)
+BUILTIN = DetectorSpec("builtin", (), 0.2)
 
 
 class RedDetector:
