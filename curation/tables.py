@@ -146,6 +146,23 @@ PEOPLE = Table(
     },
 )
 
+PERSONS = Table(
+    name="persons",
+    version=1,
+    key=("locator",),
+    columns={
+        "locator": (pa.string(), "the image's locator below the folder"),
+        "person": (
+            pa.bool_(),
+            "whether anybody is there at the threshold; null where the image could not be looked at",
+        ),
+        "score": (pa.float32(), "best score, 0 where nobody was found; null where not looked at"),
+        "threshold": (pa.float32(), "score from which a detection counts as a person"),
+        "detector": (pa.string(), "which detector looked, with its weights' hash where it has any"),
+        "status": (pa.string(), "ok, or why the image could not be looked at"),
+    },
+)
+
 VERDICTS = Table(
     name="verdicts",
     version=1,

@@ -157,6 +157,31 @@ def doctor() -> None:
 
 
 @app.command()
+def people(
+    folder: Annotated[Path, typer.Argument(help="A folder of photographs, in any layout, .tar files included")],
+    out: Annotated[Path, typer.Option(help="One row an image: locator, person, score")] = Path("people.parquet"),
+    boxes: Annotated[Path | None, typer.Option(help="The detections too, as the stage 'detect' stores them")] = None,
+    detector: Annotated[str | None, typer.Option(help="builtin, onnx or fusion; none: the best at hand")] = None,
+    weights: Annotated[list[Path] | None, typer.Option(help="Its files: one for onnx, two for fusion")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Score from which it is a person; none: its default")] = None,
+) -> None:
+    """Look for people in any folder of photographs, with no pipeline around it.
+
+    Files are looked up in $CLEANPLATE_WEIGHTS and .weights. A run that was killed goes on where it stopped.
+    """
+    from pipelines.people import choose, filter_folder
+
+    choice = choose(detector, weights or [])
+    console.print(f"{choice.words}, threshold {choice.threshold if threshold is None else threshold:g}")
+    found = filter_folder(folder, choice, out, boxes, threshold)
+    table = Table("", "images", title=str(out))
+    for name, count in found.counts.items():
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    console.print(f"{found.images_per_second:.1f} images a second")
+
+
+@app.command()
 def fetch_weights(
     source: Annotated[str | None, typer.Argument(help="A known name, a URL or a file; none: list the names")] = None,
     sha256: Annotated[str, typer.Option(help="Checksum it must have; 8 digits or more")] = "",
