@@ -109,7 +109,7 @@ class Stress:
             raise ArithmeticError(f"not finite: {', '.join(bad)}")
         optimizer.step()
         optimizer.zero_grad()
-        return float(total)
+        return total.item()
 
     def check_weights(self) -> None:
         """Raise ArithmeticError where a weight or a statistic is not finite."""
