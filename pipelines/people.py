@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from curation.people import PART, DetectorSpec, Kind, Look, folder_part, folder_tasks, person_rows
+from curation.folder import folder_part, folder_tasks, person_rows
+from curation.people import PART, DetectorSpec, Kind, Look
 from curation.places365 import find_images
 from curation.tables import PEOPLE, PERSONS, by_kind, join_tables, write_table
 from pipelines.engine import run_parts
