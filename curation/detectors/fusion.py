@@ -55,10 +55,16 @@ class FusedDetector:
         """Find people in images (H, W, 3) uint8; the best box of each carries the image's probability."""
         return [self._look(image) for image in images]
 
-    def _look(self, image: Rgb) -> Detections:
+    def settled(self, image: Rgb) -> bool:
+        """Whether the whole image shows a person so plainly that tiles are not looked at."""
+        return self._whole(image)[0] >= ENOUGH
+
+    def _whole(self, image: Rgb) -> tuple[float, Detections, Detections]:
         (one,), (two,) = self.first.detect([image]), self.second.detect([image])
-        figures = (best(one), best(two), agreement(one, two))
-        probability = logistic(figures, SURE, SURE_INTERCEPT)
+        return logistic((best(one), best(two), agreement(one, two)), SURE, SURE_INTERCEPT), one, two
+
+    def _look(self, image: Rgb) -> Detections:
+        probability, one, two = self._whole(image)
         if probability < ENOUGH:
             first, second = join(one, tiled(self.first, image)), tiled(self.second, image)
             both = join(two, second)
