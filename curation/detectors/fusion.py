@@ -6,7 +6,7 @@ more than either's score. The four figures of an image (the first detector's bes
 second's on the whole and on tiles, and their best agreement) go through a logistic regression.
 
 Fitted on 131 camera photographs, 62 of them with people, with YOLOX-nano and NanoDet-m at 416. Cross-validated (ten
-folds, ten times), a threshold of 0.4 found 61 of the 62 (98.4 %, 95 % interval 91.3 to 99.96) and rejected 2 of the 69
+folds, ten times), a threshold of 0.37 found 61 of the 62 (98.4 %, 95 % interval 91.3 to 99.96) and rejected 2 of the 69
 without people (2.9 %, 0.4 to 10.1). On the same photographs: YOLOX whole at 0.30 91.9 % and 1.4 %, on tiles alone at
 0.30 95.2 % and 14.5 %; NanoDet whole at 0.45 88.7 % and 2.9 %.
 """

@@ -118,6 +118,7 @@ def browser(tmp_path):
         f"--user-data-dir={tmp_path / 'chromium'}",
     ):  # fmt: skip
         options.add_argument(flag)
+    os.environ["SE_AVOID_STATS"] = os.environ["SE_OFFLINE"] = "true"  # Selenium's own manager asks home otherwise
     window = webdriver.Chrome(options=options, service=Service(driver))
     yield window
     window.quit()

@@ -1,13 +1,15 @@
+import csv
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from curation.tables import PERSONS, write_table
 from pipelines.cli import app
 
 VERBS = [["use"], ["use", "sample"], ["use", "full"], ["scan"], ["estimate"], ["doctor"], ["explain"], ["clean"],
-         ["browse"], ["browse", "backgrounds"]]  # fmt: skip
+         ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -61,3 +63,25 @@ def test_explain_covers_every_key(tmp_path, monkeypatch):
     assert undescribed == []
     with pytest.raises(ValueError, match="no 'curat'"):
         list(explain("curat"))
+
+
+def test_the_audit_goes_from_a_sample_to_a_threshold(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"locator": f"{i:03d}.jpg", "person": i >= 900, "score": i / 1000, "threshold": 0.37, "detector": "test"}
+        for i in range(1000)
+    ]
+    write_table(PERSONS, [row | {"status": "ok"} for row in rows], tmp_path / "people.parquet")
+    runner, scores = CliRunner(), ["--scores", "people.parquet"]
+    drawn = runner.invoke(app, ["audit-sample", *scores, "--count", "900"])
+    assert drawn.exit_code == 0, drawn.output
+    with (tmp_path / "labels.csv").open() as file:
+        asked = list(csv.DictReader(file))
+    assert len(asked) >= 850 and {row["person"] for row in asked} == {""}
+    lines = [f"{row['locator']},{int(float(row['score']) >= 0.9)}" for row in asked]
+    (tmp_path / "labels.csv").write_text("locator,person\n" + "\n".join(lines))
+    told = runner.invoke(app, ["audit", "labels.csv", *scores, "--plot", "curve.png"], env={"COLUMNS": "160"})
+    assert told.exit_code == 0, told.output
+    assert "At most 0.50% of kept images show a person, 95 % sure: threshold 0.9" in told.output
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert isinstance(runner.invoke(app, ["audit-sample", *scores]).exception, ValueError)  # filled in by somebody

@@ -121,6 +121,6 @@ def test_the_default_separates_real_photographs(realset: Path, tmp_path: Path, m
     lines = (line.split(",") for line in (realset / "photos" / "labels.csv").read_text().splitlines()[1:])
     labels = {file: person == "1" for file, person, *_ in lines}
     people, scenes = ([found[file] for file, label in labels.items() if label is wanted] for wanted in (True, False))
-    # Fitted on these photographs: 61 of 62, and 2 of 69 others.
+    # Fitted on these photographs: all of 62, and 2 of 69 others.
     assert np.mean(people) >= 0.98
     assert np.mean(scenes) <= 0.03
