@@ -102,6 +102,11 @@ def _git() -> Iterator[Finding]:
         yield Finding(
             "git", False, "not a git checkout; 'dvc exp' needs one", "git init, or dvc config core.no_scm true"
         )
+        return
+    commit = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, check=False)
+    if commit.returncode:
+        words = "a repository without a commit: training's curves and 'dvc exp' need one"
+        yield Finding("git", False, words, "git add . && git commit -m 'Start'")
     else:
         yield Finding("git", True, "a checkout")
 
