@@ -1,11 +1,12 @@
 """How much of its time the person filter spends in the models themselves.
 
-``python -m benchmarks.people --weights FOLDER --json FILE [--images 120]``
+``python -m benchmarks.people --json FILE [--weights FOLDER] [--images 120]``
 
 ``share_of_bare_model``: images a second of the filter (reading, decoding, hashing, fitting, boxes, writing) over
 those of the bare models on tensors that lie ready in memory: the same tensors, one at a time, as many processes, one
 thread each. ``images_per_second``: of the filter, with what its cascade leaves out. Images of Places365's size (512 on
-the short side) are cut from photographs that scikit-image ships; FOLDER holds a YOLOX and a NanoDet.
+the short side) are cut from photographs that scikit-image ships; FOLDER, else
+$CLEANPLATE_WEIGHTS, holds a YOLOX and a NanoDet.
 """
 
 import argparse
@@ -80,10 +81,11 @@ def main() -> None:
     """Print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path)
     parser.add_argument("--images", type=int, default=120)
     options = parser.parse_args()
-    os.environ["CLEANPLATE_WEIGHTS"] = str(options.weights)
+    if options.weights is not None:
+        os.environ["CLEANPLATE_WEIGHTS"] = str(options.weights)
     choice, workers = choose("fusion", []), worker_count()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "images"
