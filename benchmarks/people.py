@@ -11,6 +11,7 @@ $CLEANPLATE_WEIGHTS, holds a YOLOX and a NanoDet.
 
 import argparse
 import json
+import multiprocessing
 import os
 import tempfile
 import time
@@ -96,7 +97,8 @@ def main() -> None:
         images = [cv2.imread(str(path))[..., ::-1] for path in sorted(folder.iterdir())]
     detector = FusedDetector(choice.spec.weights, choice.spec.floor)
     looks = [not detector.settled(image) for image in images]
-    with ProcessPoolExecutor(workers) as pool:
+    # Spawned: a fork of a process that has run a model can wait for that model's threads for ever.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         shares = [(choice.spec.weights, images[i::workers], looks[i::workers]) for i in range(workers)]
         spans = [future.result() for future in [pool.submit(bare, *share) for share in shares]]
     seconds = max(end for _, end in spans) - min(start for start, _ in spans)
