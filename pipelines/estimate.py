@@ -14,7 +14,7 @@ COMPOSITE_BYTES_A_PIXEL = 0.95
 FRAME_BYTES_A_PIXEL = 0.2
 # Work one core does in a second; measured on a 2-core server without a GPU, meant for orders of magnitude.
 INDEX_IMAGES = 60.0
-DETECT_IMAGES = {"builtin": 3.0, "onnx": 25.0}
+DETECT_IMAGES = {"builtin": 3.0, "onnx": 25.0, "fusion": 4.0}
 FRAME_MEGAPIXELS = 4.0
 RENDER_MEGAPIXELS = 4.5
 TRAIN_MEGAPIXELS = {"mobilenetv2": 0.9, "resnet50": 0.35, "resnet101": 0.25}

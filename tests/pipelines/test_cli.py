@@ -85,3 +85,13 @@ def test_the_audit_goes_from_a_sample_to_a_threshold(tmp_path, monkeypatch):
     assert "At most 0.50% of kept images show a person, 95 % sure: threshold 0.9" in told.output
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert isinstance(runner.invoke(app, ["audit-sample", *scores]).exception, ValueError)  # filled in by somebody
+
+
+def test_every_detector_has_its_price():
+    from typing import get_args
+
+    from curation.people import Kind
+    from pipelines.estimate import DETECT_IMAGES
+    from pipelines.people import FLOOR, THRESHOLD
+
+    assert set(DETECT_IMAGES) == set(FLOOR) == set(THRESHOLD) == set(get_args(Kind))
