@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 import pipelines
-from curation.filters import CurateParams, judge_row, people_columns
+from curation.filters import CurateParams, judge_row
 from curation.judging import judge, summary
+from curation.presence import people_columns
 from curation.tables import IMAGES, PEOPLE, VERDICTS, Table, read_table, write_table
 from pipelines.params import load
 

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from curation.config import Section
@@ -150,75 +148,3 @@ def apply_rules(columns: Columns, params: CurateParams) -> npt.NDArray[np.object
             row = {name: column[place] for name, column in columns.items()}
             reasons[place] = f"{rule.name}: {rule.words(row, params)}"
     return reasons
-
-
-def people_columns(images: pa.Table, people: pa.Table, params: CurateParams) -> dict[str, npt.NDArray[Any]]:
-    """Reduce detections to one row an image (N,), in the order of ``images``.
-
-    ``person_score``: best score, 0 where nobody was found, NaN where nobody looked; ``person_best``: best score of
-    those that count as persons, 0 where none does; ``person_share``: share of the image under their boxes;
-    ``person_note``: why nobody looked.
-
-    Raises ValueError where the threshold lies below the scores that were stored, or the tables do not fit.
-    """
-    usable = pc.equal(people["status"], "ok")
-    floor = pc.max(people.filter(usable)["floor"]).as_py()
-    if floor is not None and params.person_score < floor - 1e-6:
-        raise ValueError(
-            f"curate.person_score is {params.person_score:g}, but only scores from {floor:g} up were stored; "
-            f"raise it, or lower detect.floor (the detector then runs again)"
-        )
-    count = images.num_rows
-    place = pc.index_in(_key(people), value_set=_key(images))
-    if place.null_count:
-        raise ValueError("people.parquet names images that images.parquet lacks; run 'dvc repro detect'")
-    place, looked = place.to_numpy(), usable.to_numpy()
-    best = np.full(count, np.nan)
-    best[place[looked]] = 0
-    scores = people["score"].to_numpy()
-    found = looked & ~np.isnan(scores)
-    np.maximum.at(best, place[found], scores[found])
-    boxes = np.stack([people[name].to_numpy() for name in ("x", "y", "w", "h")], axis=1).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        counts = (
-            found & (scores >= np.float32(params.person_score)) & (boxes[:, 2] * boxes[:, 3] >= params.person_share)
-        )
-    person = np.zeros(count)
-    np.maximum.at(person, place[counts], scores[counts])
-    notes = np.full(count, "no row in people.parquet; run 'dvc repro detect'", object)
-    notes[place[~looked]] = people["status"].to_numpy(zero_copy_only=False)[~looked]
-    return {
-        "person_score": best,
-        "person_best": person,
-        "person_share": np.where(np.isnan(best), np.nan, _shares(count, place[counts], boxes[counts])),
-        "person_note": notes,
-    }
-
-
-def _key(table: pa.Table) -> Any:
-    return pc.binary_join_element_wise(table["dataset"], table["locator"], "\0").combine_chunks()
-
-
-def _shares(count: int, place: npt.NDArray[Any], boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Union area of the boxes of each of ``count`` images (N,)."""
-    shares = np.zeros(count)
-    if not len(place):
-        return shares
-    order = np.argsort(place, kind="stable")
-    images, starts = np.unique(place[order], return_index=True)
-    for image, mine in zip(images, np.split(boxes[order], starts[1:]), strict=True):
-        shares[image] = union_area(mine)
-    return shares
-
-
-def union_area(boxes: npt.NDArray[np.float64]) -> float:
-    """Area under boxes (N, 4: x, y, w, h), what is under several counted once."""
-    if len(boxes) == 1:
-        return float(boxes[0, 2] * boxes[0, 3])
-    left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
-    xs, ys = np.unique([left, right]), np.unique([top, bottom])
-    # Every cell between neighbouring edges lies wholly under a box or not at all.
-    in_x = (left[:, None] <= xs[:-1]) & (right[:, None] >= xs[1:])
-    in_y = (top[:, None] <= ys[:-1]) & (bottom[:, None] >= ys[1:])
-    covered = np.einsum("by,bx->yx", in_y.astype(np.uint32), in_x.astype(np.uint32)) > 0
-    return float(np.diff(ys) @ covered @ np.diff(xs))

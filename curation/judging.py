@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from curation.decisions import Decision
 from curation.duplicates import keep_best, near_pairs
-from curation.filters import CurateParams, Mask, apply_rules, people_columns
+from curation.filters import CurateParams, Mask, apply_rules
 from curation.identity import share
+from curation.presence import people_columns
 from curation.tables import VERDICTS, by_kind
 
 ENLARGED = 1.25
@@ -52,7 +53,7 @@ def judge(images: pa.Table, people: pa.Table, decisions: Mapping[str, Decision],
     largest, then the sharpest). A near-duplicate that falls into another split than the one kept is rejected with
     that reason, decision or not: splits never leak.
 
-    Raises ValueError as :func:`curation.filters.people_columns`.
+    Raises ValueError as :func:`curation.presence.people_columns`.
     """
     columns = {name: images[name].to_numpy() for name in images.column_names}
     columns["phash"] = images["phash"].fill_null(0).to_numpy()  # as floats, nulls would cost the low bits

@@ -4,14 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from curation.filters import CurateParams, judge_row, percent, union_area
+from curation.filters import CurateParams, judge_row, percent
 
 GOOD: dict[str, Any] = {
     "person_score": 0.5,
@@ -71,14 +67,6 @@ def test_each_filter_gives_its_reason(change: dict[str, Any], reason: str) -> No
 )
 def test_shares_read_well(share: float, text: str) -> None:
     assert percent(share) == text
-
-
-@given(arrays(np.int64, st.tuples(st.integers(1, 6), st.just(4)), elements=st.integers(0, 15)))
-def test_union_is_what_counting_cells_gives(boxes: np.ndarray) -> None:
-    canvas = np.zeros((32, 32), bool)
-    for x, y, w, h in boxes:
-        canvas[y : y + h, x : x + w] = True
-    assert union_area(boxes.astype(np.float64)) == pytest.approx(canvas.sum())
 
 
 @pytest.mark.parametrize(
