@@ -24,10 +24,16 @@ def all_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32), st.integers(0, 120), st.integers(1, 6), st.integers(0, 11))
-def test_finds_what_comparing_all_pairs_finds(seed: int, count: int, centres: int, distance: int) -> None:
+@given(st.integers(0, 2**32), st.integers(0, 120), st.integers(1, 6), st.integers(0, 11), st.integers(1, 3))
+def test_finds_what_comparing_all_pairs_finds(
+    seed: int, count: int, centres: int, distance: int, agreeing: int
+) -> None:
     hashes = crowd(seed, count, centres)
-    assert np.array_equal(np.stack(near_pairs(hashes, distance), axis=1), all_pairs(hashes, distance))
+    want = all_pairs(hashes, distance)
+    assert np.array_equal(np.stack(near_pairs(hashes, distance), axis=1), want)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curation.duplicates, "_agreeing", lambda *_: agreeing)
+        assert np.array_equal(np.stack(near_pairs(hashes, distance), axis=1), want)
 
 
 def test_small_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
