@@ -57,7 +57,10 @@ def simulate(rows: int, folder: Path) -> None:
     _write(IMAGES, images, rows, folder)
     score = np.where(rng.random(rows) < 0.25, rng.beta(6, 1, rows), np.nan)
     box = {name: np.where(np.isnan(score), np.nan, rng.uniform(0.1, 0.5, rows)) for name in ("x", "y", "w", "h")}
-    looked = {"detector": "simulated", "look": "whole", "rank": 0, "floor": 0.1, "score": score, "status": "ok"}
+    looked = {
+        "role": "verdict", "detector": "simulated", "look": "whole", "rank": 0, "floor": 0.1, "ceiling": 1.0,
+        "score": score, "status": "ok",
+    }  # fmt: skip
     _write(PEOPLE, both | looked | box, rows, folder)
 
 

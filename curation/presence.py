@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from curation.filters import CurateParams
 
-COLUMNS = ("dataset", "locator", "floor", "score", "x", "y", "w", "h", "status")
+COLUMNS = ("dataset", "locator", "role", "floor", "ceiling", "score", "x", "y", "w", "h", "status")
 """The columns of PEOPLE that are read here: the others would only cost memory."""
 CELLS = 1 << 22
 """Cells between box edges worked on at a time: bounds the memory, about 100 MB."""
@@ -24,15 +24,11 @@ def people_columns(images: pa.Table, people: pa.Table, params: CurateParams) -> 
     those that count as persons, 0 where none does; ``person_share``: share of the image under their boxes;
     ``person_note``: why nobody looked.
 
-    Raises ValueError where the threshold lies below the scores that were stored, or the tables do not fit.
+    Raises ValueError where the looks that were made cannot answer the threshold, or the tables do not fit.
     """
+    people = people.filter(pc.equal(people["role"], "verdict"))
+    require_answerable(people, params.person_score, "curate.person_score")
     usable = pc.equal(people["status"], "ok")
-    floor = pc.max(people["floor"].filter(usable)).as_py()
-    if floor is not None and params.person_score < floor - 1e-6:
-        raise ValueError(
-            f"curate.person_score is {params.person_score:g}, but only scores from {floor:g} up were stored; "
-            f"raise it, or lower detect.floor (the detector then runs again)"
-        )
     count = images.num_rows
     place, looked = _places(images, people), usable.to_numpy()
     best = np.full(count, np.nan)
@@ -55,6 +51,26 @@ def people_columns(images: pa.Table, people: pa.Table, params: CurateParams) -> 
         "person_share": np.where(np.isnan(best), np.nan, _shares(count, place[sure], boxes)),
         "person_note": notes,
     }
+
+
+def require_answerable(people: pa.Table, threshold: float, name: str) -> None:
+    """Raise ValueError where a threshold lies below the scores that were stored, or above what the looks can tell.
+
+    ``people``: PEOPLE rows of the role verdict; ``name``: what the user calls the threshold.
+    """
+    usable = pc.equal(people["status"], "ok")
+    floor = pc.max(people["floor"].filter(usable)).as_py()
+    ceiling = pc.min(people["ceiling"].filter(usable)).as_py()
+    if floor is not None and threshold < floor - 1e-6:
+        raise ValueError(
+            f"{name} is {threshold:g}, but only scores from {floor:g} up were stored; "
+            f"raise it, or lower detect.floor (the detector then runs again)"
+        )
+    if ceiling is not None and ceiling + 1e-6 < threshold < 1:
+        raise ValueError(
+            f"{name} is {threshold:g}, but where the whole image showed a person at {ceiling:g} or more, tiles were "
+            f"not looked at: set it between {floor:g} and {ceiling:g}"
+        )
 
 
 def _places(images: pa.Table, people: pa.Table) -> npt.NDArray[np.int64]:

@@ -127,16 +127,18 @@ IMAGES = Table(
 
 PEOPLE = Table(
     name="people",
-    version=1,
-    key=("dataset", "locator", "detector", "look", "rank"),
+    version=2,
+    key=("dataset", "locator", "role", "detector", "look", "rank"),
     columns={
         "dataset": (pa.string(), "name of the dataset"),
         "locator": (pa.string(), "the image's locator"),
         "image_id": (pa.string(), "content hash of the image"),
+        "role": (pa.string(), "verdict: the answer that decides; member: what one detector of several found at best"),
         "detector": (pa.string(), "which detector looked, with its weights' hash where it has any"),
-        "look": (pa.string(), "what was looked at: whole, or a tile scheme such as tiles2x2"),
-        "rank": (pa.int32(), "0 for the best score of this image and look"),
+        "look": (pa.string(), "the looks that were made, joined by +: whole, tiles2x2, confirmation; none"),
+        "rank": (pa.int32(), "0 for the best score of this image, detector and look"),
         "floor": (pa.float32(), "lowest score that was kept: thresholds below it cannot be answered"),
+        "ceiling": (pa.float32(), "highest threshold that the looks answer: above it, looks are missing"),
         "score": (pa.float32(), "0 to 1; null where the detector ran and found nobody"),
         "x": (pa.float32(), "left edge as a share of the width; null where nobody"),
         "y": (pa.float32(), "top edge as a share of the height; null where nobody"),

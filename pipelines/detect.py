@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 
-from curation.people import PART, DetectorSpec, build_detector, detect_part, summary, tasks
+from curation.detectors.build import build_observer
+from curation.people import PART, detect_part, summary, targets_of, tasks
 from curation.tables import IMAGES, PEOPLE, join_tables, read_table, write_table
+from pipelines.detectors import find_observer
 from pipelines.engine import run_parts
-from pipelines.paths import find_weights, roots
+from pipelines.paths import roots
 from pipelines.stage import Stage, run
 
 IMAGES_IN = Path("data/images.parquet")
@@ -16,12 +18,10 @@ log = logging.getLogger("cleanplate.detect")
 
 def body(stage: Stage) -> None:
     """Look for people in all images."""
-    params = stage.params.detect
-    weights = tuple(find_weights(name) for name in params.files)
-    spec = DetectorSpec(params.detector, weights, params.floor)
-    log.info("detector: %s, looks: %s", build_detector(spec).name, ", ".join(params.looks))
+    spec = find_observer(stage.params.detect)
+    log.info("detector: %s", build_observer(spec).name)
     images = read_table(IMAGES, IMAGES_IN, ["dataset", "locator", "image_id", "status"])
-    cut = tasks(images, roots(stage.params).places365, spec, params.looks)
+    cut = tasks(targets_of(images), roots(stage.params).places365, spec)
     parts = run_parts(cut, detect_part, stage.work.parts, "people")
     table = join_tables(PEOPLE, [part / PART for part in parts])
     metrics = summary(table)

@@ -147,7 +147,12 @@ def _weights() -> Iterator[Finding]:
     except ParamsError:
         return
     for key, name in (
-        *(("detect.weights", name) for name in params.detect.files),
+        *(
+            ("detect.members", name)
+            for member in params.detect.members
+            if member.detector in ("onnx", "darknet")
+            for name in member.named
+        ),
         ("train_base.init", params.train_base.init),
         ("train_refine.init", params.train_refine.init),
     ):

@@ -14,7 +14,9 @@ COMPOSITE_BYTES_A_PIXEL = 0.95
 FRAME_BYTES_A_PIXEL = 0.2
 # Work one core does in a second; measured on a 2-core server without a GPU, meant for orders of magnitude.
 INDEX_IMAGES = 60.0
-DETECT_IMAGES = {"builtin": 3.0, "onnx": 25.0, "fusion": 4.0}
+DETECT_LOOKS = {"builtin": 3.0, "onnx": 40.0, "darknet": 2.0, "torchvision": 3.0, "fiftyone": 3.0}
+CUT = {"tiles2x2": 4}
+"""Cuts of a look that are more than one."""
 FRAME_MEGAPIXELS = 4.0
 RENDER_MEGAPIXELS = 4.5
 TRAIN_MEGAPIXELS = {"mobilenetv2": 0.9, "resnet50": 0.35, "resnet101": 0.25}
@@ -98,14 +100,16 @@ def estimate(params: Params, scans: Path, gpu: bool, project: Path = Path()) -> 
     sizes = {name: getattr(params.plan, name) for name in sets}
     pixels = sum(count * sizes[name].width * sizes[name].height / 1e6 for name, count in sets.items())
     speedup = GPU_SPEEDUP if gpu else 1.0
-    looks = 1 + 4 * ("tiles2x2" in params.detect.looks)
+    seconds = sum(
+        CUT.get(look, 1) / DETECT_LOOKS[member.detector] for member in params.detect.members for look in member.looks
+    )
     lines = [
         Line("index", f"{images:,} images", images * 400 / 1e9, images / INDEX_IMAGES / cores / 3600),
         Line(
             "detect",
-            f"{images:,} images, {params.detect.detector}",
+            f"{images:,} images, {', '.join(member.detector for member in params.detect.members)}",
             images * 120 / 1e9,
-            images * looks / DETECT_IMAGES[params.detect.detector] / cores / 3600,
+            images * seconds / cores / 3600,
         ),
         Line(
             "mattes",

@@ -26,5 +26,8 @@ def _walk(model: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:
         key = f"{prefix}{name}"
         if isinstance(value, BaseModel):
             yield from _walk(value, f"{key}.")
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for place, member in enumerate(value):
+                yield from _walk(member, f"{key}.{place}.")
         else:
             yield key, value, " ".join((field.description or "").split())

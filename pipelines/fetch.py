@@ -15,14 +15,15 @@ from typing import BinaryIO, NamedTuple
 from rich.progress import Progress
 
 from curation.storage import writing
+from pipelines.paths import WEIGHTS
 from pipelines.stage import require_extra
 
-WEIGHTS = Path(".weights")
 SUMS = "SHA256SUMS"
 TIMEOUT_SECONDS = 60
 CHUNK = 1 << 20
 
 _BGMV2 = "https://github.com/PeterL1n/BackgroundMattingV2/releases/download/v1.0.0"
+_ONNX = "https://raw.githubusercontent.com/Kazuhito00"
 _TORCHVISION = "https://download.pytorch.org/models"
 
 
@@ -48,10 +49,17 @@ KNOWN: dict[str, Known] = {
     "deeplabv3-resnet101": Known(
         f"{_TORCHVISION}/deeplabv3_resnet101_coco-586e9e4e.pth", "DeepLabV3 encoder and ASPP, COCO", "586e9e4e"
     ),
-    "yolox-nano": Known(
-        "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx", "person detector"
+    "yolox_nano": Known(
+        f"{_ONNX}/YOLOX-ONNX-TFLite-Sample/main/model/yolox_nano.onnx", "first detector of fusion", "695e750a5d5754bb"
+    ),
+    "nanodet_m_416": Known(
+        f"{_ONNX}/NanoDet-ONNX-Sample/main/model/nanodet_m_416.onnx", "second detector of fusion", "08b62b9ee4a7878e"
     ),
 }
+
+
+TORCHVISION = "torchvision:"
+"""Before the name of one of torchvision's detectors."""
 
 
 class FetchError(ValueError):
@@ -80,7 +88,7 @@ def fetch(source: str, sha256: str = "", folder: Path = WEIGHTS) -> Fetched:
     Raises:
         FetchError: no such name, no connection, another checksum, or a file that holds no weights.
     """
-    known = KNOWN.get(source)
+    known = KNOWN.get(source) or _torchvision(source)
     url = known.url if known else source
     expected = (sha256 or (known.sha256 if known else "")).lower()
     if expected and not re.fullmatch(r"[0-9a-f]{8,64}", expected):
@@ -94,10 +102,21 @@ def fetch(source: str, sha256: str = "", folder: Path = WEIGHTS) -> Fetched:
             raise FetchError(f"'{source}' is no file, no URL and none of the known weights: {', '.join(KNOWN)}")
         found = _digest(raw)
         _compare(raw, found, expected, source)
-    name = source if known else raw.stem
-    if raw.suffix == ".onnx":
-        return _keep(raw, folder / f"{name}.onnx", found)
+    name = source.removeprefix(TORCHVISION) if known else raw.stem
+    if raw.suffix == ".onnx" or source.startswith(TORCHVISION):
+        return _keep(raw, folder / f"{name}{raw.suffix}", found)
     return _convert(raw, folder / f"{name}.safetensors", found)
+
+
+def _torchvision(source: str) -> Known | None:
+    """The weights of one of torchvision's detectors, ``torchvision:NAME``; the end of their file name is a checksum."""
+    if not source.startswith(TORCHVISION):
+        return None
+    require_extra("train")
+    from curation.detectors.torchvision import published
+
+    url = published(source.removeprefix(TORCHVISION))
+    return Known(url, "person detector", Path(url).stem.rpartition("-")[2])
 
 
 def _download(url: str, path: Path, expected: str, sums: Path) -> str:
@@ -161,7 +180,7 @@ def _compare(path: Path, found: str, expected: str, source: str) -> None:
 def _keep(raw: Path, path: Path, digest: str) -> Fetched:
     with writing(path) as temporary:
         temporary.write_bytes(raw.read_bytes())
-    return Fetched(path, digest, "an ONNX model, taken as it is: name it in detect.weights")
+    return Fetched(path, digest, "taken as it is: name it in detect.members")
 
 
 def _convert(raw: Path, path: Path, digest: str) -> Fetched:

@@ -12,9 +12,9 @@ from compositing.pairing import PlanParams
 from compositing.shards import RenderParams
 from compositing.videomatte import MattesParams
 from curation.config import Section
+from curation.detectors.build import DetectParams
 from curation.filters import CurateParams
 from curation.index import IndexParams
-from curation.people import DetectParams
 from pipelines.report import ReportParams
 from training.config import EvaluateParams, ExportParams, TrainParams
 

@@ -10,6 +10,7 @@ from pipelines.params import Params
 
 PATHS = "paths.yaml"
 SAMPLE = Path("data/sample")
+WEIGHTS = Path(".weights")
 
 
 class Roots(NamedTuple):
@@ -64,7 +65,7 @@ def find_weights(name: str) -> Path:
     places = [Path(name)]
     if os.environ.get("CLEANPLATE_WEIGHTS"):
         places.append(Path(os.environ["CLEANPLATE_WEIGHTS"]) / name)
-    places.append(Path(".weights") / name)
+    places.append(WEIGHTS / name)
     for place in places:
         if place.is_file():
             return place

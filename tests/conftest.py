@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +50,44 @@ def realset() -> Path:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+def write_yolox(path: Path, sides: tuple[int, int], person: tuple[float, float, float, float] | None) -> Path:
+    """Write a model with YOLOX's shapes whose answer is fixed: nobody, or one person box in input pixels."""
+    import numpy as np
+
+    from curation.detectors.decoders import Yolox
+
+    onnx = pytest.importorskip("onnx")
+    count = sum((sides[0] // stride) * (sides[1] // stride) for stride in Yolox.strides)
+    rows = np.zeros((1, count, 85), np.float32)
+    if person:
+        x, y, w, h = person  # in the grid of stride 8, cell 0
+        rows[0, 0, :6] = [(x + w / 2) / 8, (y + h / 2) / 8, np.log(w / 8), np.log(h / 8), 0.9, 1.0]
+        rows[0, 1, :6] = [(x + w / 2) / 8 - 1, (y + h / 2) / 8, np.log(w / 8), np.log(h / 8), 0.8, 1.0]
+    helper = onnx.helper
+    kind = onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["rows", "nothing"], ["output"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "fixed",
+        [helper.make_tensor_value_info("images", kind, [1, 3, *sides])],
+        [helper.make_tensor_value_info("output", kind, [1, count, 85])],
+        [onnx.numpy_helper.from_array(rows, "rows"), onnx.numpy_helper.from_array(np.float32(0), "zero")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def yolox_file(tmp_path: Path) -> Callable[..., Path]:
+    """``yolox_file(name, box, sides)``: a model that always answers with one person, or with nobody."""
+
+    def write(name: str, person: tuple[float, float, float, float] | None, sides: tuple[int, int] = (96, 160)) -> Path:
+        return write_yolox(tmp_path / f"{name}.onnx", sides, person)
+
+    return write

@@ -1,12 +1,14 @@
 """Person detectors, one file a family, behind one small protocol."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from curation.images import Rgb
+
+Device = Literal["cpu", "cuda"]
 
 
 class Detections(NamedTuple):

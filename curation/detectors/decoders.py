@@ -1,18 +1,17 @@
 """What the outputs of the common detector families mean: each turns a file's answer into person boxes and scores.
 
-A family recognises its files by the shapes of their outputs, says how it wants its input, and decodes. Class 0 of COCO
-is the person.
+A family says how it wants its input, and decodes. Class 0 of COCO is the person; where another class is likelier at the
+same place (the cat that looks like a crouching man), the person's score shrinks by as much.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 Size = tuple[int, int]
-COCO_CLASSES = 80
 
 
 class Found(NamedTuple):
@@ -22,15 +21,6 @@ class Found(NamedTuple):
     """(N, 4): x, y, width, height in pixels of the input."""
     scores: Array
     """(N,): 0 to 1."""
-
-
-class Signature(NamedTuple):
-    """What a file says of itself; sides that it leaves open are not integers."""
-
-    size: Size
-    """Height and width of the input."""
-    outputs: dict[str, tuple[Any, ...]]
-    """Name -> shape."""
 
 
 class Family(Protocol):
@@ -45,8 +35,8 @@ class Family(Protocol):
     fill: int
     """Value around an image that does not fill the input."""
 
-    def decode(self, answers: Sequence[Array]) -> Found:
-        """Turn the answers, in the file's order, into candidates."""
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
+        """Turn the answers for one image, in the file's order, into the candidates that score ``floor`` or more."""
 
 
 class Yolox:
@@ -61,12 +51,12 @@ class Yolox:
     def __init__(self, size: Size) -> None:
         self.cells, self.steps = grid(size, self.strides)
 
-    def decode(self, answers: Sequence[Array]) -> Found:
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
         """See :class:`Family`."""
         rows = answers[0][0]
-        centre = (rows[:, :2] + self.cells) * self.steps
-        side = np.exp(np.minimum(rows[:, 2:4], 20)) * self.steps
-        return Found(np.concatenate([centre - side / 2, side], axis=1), rows[:, 4] * rows[:, 5])
+        likely = np.flatnonzero(rows[:, 4] * rows[:, 5] >= floor)
+        rows = rows[likely]
+        return _kept(_on_grid(rows, self.cells[likely], self.steps[likely]), rows[:, 5:], rows[:, 4], floor)
 
 
 class YoloV5:
@@ -74,10 +64,11 @@ class YoloV5:
 
     bgr, mean, scale, fill = False, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), 114
 
-    def decode(self, answers: Sequence[Array]) -> Found:
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
         """See :class:`Family`."""
         rows = answers[0][0]
-        return Found(_around(rows[:, :4]), rows[:, 4] * rows[:, 5])
+        rows = rows[rows[:, 4] * rows[:, 5] >= floor]
+        return _kept(_around(rows[:, :4]), rows[:, 5:], rows[:, 4], floor)
 
 
 class YoloV8:
@@ -85,10 +76,65 @@ class YoloV8:
 
     bgr, mean, scale, fill = False, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), 114
 
-    def decode(self, answers: Sequence[Array]) -> Found:
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
         """See :class:`Family`."""
         rows = answers[0][0].T
-        return Found(_around(rows[:, :4]), rows[:, 4])
+        rows = rows[rows[:, 4] >= floor]
+        return _kept(_around(rows[:, :4]), rows[:, 4:], 1.0, floor)
+
+
+class YoloV3:
+    """YOLOv3's three heads: (1, 3 * (5 + classes), H, W) each, before the sigmoid, an anchor after another.
+
+    Source: Redmon and Farhadi 2018, arXiv 1804.02767; anchors for 416 pixels as published with it.
+    """
+
+    bgr, mean, scale, fill = False, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), 128
+    anchors: ClassVar[dict[int, tuple[Size, ...]]] = {
+        8: ((10, 13), (16, 30), (33, 23)),
+        16: ((30, 61), (62, 45), (59, 119)),
+        32: ((116, 90), (156, 198), (373, 326)),
+    }
+    """Stride -> width and height of its three."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
+        """See :class:`Family`."""
+        parts = []
+        for answer in answers:
+            stride = self.size[0] // answer.shape[2]
+            cells, _ = grid(self.size, (stride,))
+            for rows, anchor in zip(answer[0].reshape(3, -1, len(cells)), self.anchors[stride], strict=True):
+                rows = rows.T
+                there = _sigmoid(rows[:, 4])
+                likely = np.flatnonzero(there >= floor)
+                rows = rows[likely]
+                centre = (_sigmoid(rows[:, :2]) + cells[likely]) * stride
+                side = np.exp(np.minimum(rows[:, 2:4], 20)) * np.array(anchor, np.float32)
+                boxes = np.concatenate([centre - side / 2, side], axis=1).astype(np.float32)
+                parts.append(_kept(boxes, _sigmoid(rows[:, 5:]), there[likely], floor))
+        return Found(np.concatenate([part.boxes for part in parts]), np.concatenate([part.scores for part in parts]))
+
+
+class BoxesAndScores:
+    """Corners as shares of the input (1, A, 1, 4) and class scores (1, A, classes): Darknet models made ONNX.
+
+    So are the common conversions of YOLOv3 and YOLOv4.
+    """
+
+    bgr, mean, scale, fill = False, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), 128
+
+    def __init__(self, size: Size) -> None:
+        self.sides = np.array([size[1], size[0]], np.float32)
+
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
+        """See :class:`Family`."""
+        corners, classes = answers[0][0].reshape(-1, 4), answers[1][0]
+        likely = classes[:, 0] >= floor
+        low, high = corners[likely, :2] * self.sides, corners[likely, 2:] * self.sides
+        return _kept(np.concatenate([low, high - low], axis=1), classes[likely], 1.0, floor)
 
 
 class NanoDet:
@@ -99,22 +145,24 @@ class NanoDet:
 
     bgr, mean, scale, fill = True, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), 0
 
-    def __init__(self, size: Size, strides: Sequence[int], order: Sequence[tuple[int, int]]) -> None:
-        """``order``: for each stride where its class scores and its distances are among the outputs."""
+    def __init__(self, size: Size, strides: Sequence[int], order: Sequence[tuple[int, int]], bins: int) -> None:
+        """``order``: a stride's class scores and distances among the outputs; ``bins``: values a distance."""
         self.strides, self.order = tuple(strides), tuple(order)
-        self.grids = [grid(size, (stride,)) for stride in strides]
+        self.grids, self.bins = [grid(size, (stride,)) for stride in strides], bins
 
-    def decode(self, answers: Sequence[Array]) -> Found:
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
         """See :class:`Family`."""
-        boxes, scores = [], []
+        parts = []
         for (cells, steps), (classes, distances) in zip(self.grids, self.order, strict=True):
-            scores.append(answers[classes][0][:, 0])
-            spread = answers[distances][0].reshape(len(cells), 4, -1)
+            likely = np.flatnonzero(answers[classes][0][:, 0] >= floor)
+            spread = answers[distances][0][likely].reshape(len(likely), 4, self.bins)
             weight = np.exp(spread - spread.max(axis=2, keepdims=True))
-            reach = (weight / weight.sum(axis=2, keepdims=True)) @ np.arange(spread.shape[2], dtype=np.float32) * steps
-            low = (cells + 0.5) * steps - reach[:, :2]
-            boxes.append(np.concatenate([low, reach[:, :2] + reach[:, 2:]], axis=1))
-        return Found(np.concatenate(boxes).astype(np.float32), np.concatenate(scores))
+            reach = (weight / weight.sum(axis=2, keepdims=True)) @ np.arange(spread.shape[2], dtype=np.float32)
+            reach *= steps[likely]
+            low = (cells[likely] + 0.5) * steps[likely] - reach[:, :2]
+            boxes = np.concatenate([low, reach[:, :2] + reach[:, 2:]], axis=1).astype(np.float32)
+            parts.append(_kept(boxes, answers[classes][0][likely], 1.0, floor))
+        return Found(np.concatenate([part.boxes for part in parts]), np.concatenate([part.scores for part in parts]))
 
 
 class YuNet:
@@ -131,55 +179,12 @@ class YuNet:
         self.cells, self.steps = grid(size, self.strides)
         self.places = [[names.index(f"{part}_{stride}") for stride in self.strides] for part in self.parts]
 
-    def decode(self, answers: Sequence[Array]) -> Found:
+    def decode(self, answers: Sequence[Array], floor: float) -> Found:
         """See :class:`Family`."""
         kind, there, rows = (np.concatenate([answers[i][0] for i in places]) for places in self.places)
         scores = np.sqrt(np.clip(kind[:, 0], 0, 1) * np.clip(there[:, 0], 0, 1))
-        centre = (rows[:, :2] + self.cells) * self.steps
-        side = np.exp(np.minimum(rows[:, 2:4], 20)) * self.steps
-        return Found(np.concatenate([centre - side / 2, side], axis=1), scores)
-
-
-def recognise(signature: Signature) -> Family:
-    """Tell a file's family from its shapes. Raises ValueError naming the outputs where it is none of those known."""
-    shapes = list(signature.outputs.values())
-    if {f"{part}_{stride}" for part in YuNet.parts for stride in YuNet.strides} <= set(signature.outputs):
-        return YuNet(signature.size, list(signature.outputs))
-    if len(shapes) == 1 and len(shapes[0]) == 3:
-        rows, columns = shapes[0][1:]
-        cells = len(grid(signature.size, Yolox.strides)[0])
-        # Three anchors a cell tell YOLOv5 from YOLOX; a number left open would tell nothing.
-        if columns == 5 + COCO_CLASSES and rows in (cells, 3 * cells):
-            return Yolox(signature.size) if rows == cells else YoloV5()
-        if rows == 4 + COCO_CLASSES:
-            return YoloV8()
-    if len(shapes) >= 4 and len(shapes) % 2 == 0 and all(len(shape) == 3 for shape in shapes):
-        return _nanodet(signature)
-    listed = ", ".join(f"{name} {list(shape)}" for name, shape in signature.outputs.items())
-    raise ValueError(
-        f"outputs {listed}; expected YuNet, or YOLOX, YOLOv5, YOLOv8 or NanoDet with COCO's {COCO_CLASSES} "
-        "classes, exported for a fixed size"
-    )
-
-
-def _nanodet(signature: Signature) -> Family:
-    """Pair class scores with distances by their number of cells."""
-    shapes = list(signature.outputs.values())
-    strides, order = [], []
-    for place, (_, count, columns) in enumerate(shapes):
-        if columns != COCO_CLASSES:
-            continue
-        stride = round((signature.size[0] * signature.size[1] / count) ** 0.5)
-        other = [i for i, shape in enumerate(shapes) if shape[1] == count and shape[2] != columns]
-        if len(other) != 1 or shapes[other[0]][2] % 4 or len(grid(signature.size, (stride,))[0]) != count:
-            break
-        strides.append(stride)
-        order.append((place, other[0]))
-    if not order or 2 * len(order) != len(shapes):
-        raise ValueError(
-            f"outputs {shapes}: neither NanoDet's pairs of class scores and distances nor any other family"
-        )
-    return NanoDet(signature.size, strides, order)
+        likely = np.flatnonzero(scores >= floor)
+        return Found(_on_grid(rows[likely], self.cells[likely], self.steps[likely]), scores[likely])
 
 
 def grid(size: Size, strides: Sequence[int]) -> tuple[Array, Array]:
@@ -193,5 +198,26 @@ def grid(size: Size, strides: Sequence[int]) -> tuple[Array, Array]:
     return np.concatenate(cells).astype(np.float32), np.concatenate(steps).astype(np.float32)
 
 
+def _kept(boxes: Array, classes: Array, there: Array | float, floor: float) -> Found:
+    """Score candidates by their classes (N, C), person first, times how sure it is that anything is there."""
+    scores = classes[:, 0] * there
+    if classes.shape[1] > 1 and len(classes):
+        rival = classes[:, 1:].max(axis=1)
+        scores = scores * np.minimum(1, classes[:, 0] / np.maximum(rival, 1e-6))
+    likely = scores >= floor
+    return Found(boxes[likely], scores[likely])
+
+
+def _on_grid(rows: Array, cells: Array, steps: Array) -> Array:
+    """Centre offsets and log sizes (N, 4 or more), in strides, of cells -> boxes (N, 4)."""
+    centre = (rows[:, :2] + cells) * steps
+    side = np.exp(np.minimum(rows[:, 2:4], 20)) * steps
+    return np.concatenate([centre - side / 2, side], axis=1)
+
+
 def _around(rows: Array) -> Array:
     return np.concatenate([rows[:, :2] - rows[:, 2:] / 2, rows[:, 2:]], axis=1)
+
+
+def _sigmoid(values: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -60, 60))), np.float32)

@@ -1,4 +1,4 @@
-"""Detectors as ONNX files: YOLOX, YOLOv5, YOLOv8, NanoDet, YuNet; which of them a file is, is seen from its shapes."""
+"""Detectors as ONNX files: YOLOX, YOLOv3, YOLOv5, YOLOv8, NanoDet, YuNet; which of them, is seen from its shapes."""
 
 import os
 from collections.abc import Sequence
@@ -9,40 +9,34 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from curation.detectors import NOBODY, Detections, arrange
-from curation.detectors.decoders import Family, Signature, recognise
+from curation.detectors import NOBODY, Detections, Device, arrange
+from curation.detectors.decoders import Array, Family
+from curation.detectors.families import Signature, recognise
 from curation.identity import file_id
 from curation.images import Rgb
 
 IOU = 0.45
 OPEN_SIDE = 640
 """Side of the input where a file leaves it open."""
+BATCH = 16
+"""Inputs run at a time where a file leaves their number open."""
 
 
 class OnnxDetector:
-    """A detector file, run on one CPU thread: the same numbers whatever else the machine does."""
+    """A detector file; on the CPU on one thread: the same numbers whatever else the machine does."""
 
-    def __init__(self, weights: Path, floor: float) -> None:
+    def __init__(self, weights: Path, floor: float, device: Device = "cpu") -> None:
         """Load the file. Raises ValueError where it is no detector known here, with the shapes found."""
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime
-
         self.floor = floor
         self.name = f"{weights.stem}@{file_id(weights)[:8]}"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(weights), sess_options=options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own exceptions have no common base
-            raise ValueError(f"{weights} is not an ONNX model that can be run: {error}") from error
+        self._session = open_session(weights, device)
         given = self._session.get_inputs()[0]
         if len(given.shape) != 4 or given.shape[1] != 3:
             raise ValueError(f"{weights}: input {given.shape}; expected (1, 3, H, W)")
         sides = [side if isinstance(side, int) else OPEN_SIDE for side in given.shape[2:]]
         self._input, self._size = given.name, (sides[0], sides[1])
+        # Exported batch sizes are mostly fixed to 1; and on a CPU a batch wins nothing.
+        self._batch = given.shape[0] if isinstance(given.shape[0], int) else BATCH if device == "cuda" else 1
         outputs = {answer.name: tuple(answer.shape) for answer in self._session.get_outputs()}
         try:
             self.family: Family = recognise(Signature(self._size, outputs))
@@ -51,30 +45,62 @@ class OnnxDetector:
 
     def detect(self, images: Sequence[Rgb]) -> list[Detections]:
         """Find people in images (H, W, 3) uint8."""
-        # One at a time: exported batch sizes are mostly fixed to 1, and on a CPU a batch wins nothing.
-        return [self._look(image) for image in images]
+        found: list[Detections] = []
+        for start in range(0, len(images), self._batch):
+            part = images[start : start + self._batch]
+            inputs = np.zeros((len(part), 3, *self._size), np.float32)
+            scales = [letterbox(image, self.family, into) for image, into in zip(part, inputs, strict=True)]
+            answers = self.run(inputs)
+            for i, (image, scale) in enumerate(zip(part, scales, strict=True)):
+                found.append(self._read([answer[i : i + 1] for answer in answers], image.shape[:2], scale))
+        return found
 
-    def _look(self, image: Rgb) -> Detections:
-        batch, scale = letterbox(image, self._size, self.family)
-        found = self.family.decode(self._session.run(None, {self._input: batch}))
-        likely = found.scores >= self.floor
-        if not likely.any():
+    def run(self, inputs: Array) -> list[Array]:
+        """Run the bare model on ready inputs (B, 3, H, W)."""
+        if len(inputs) < self._batch and self._batch != BATCH:  # a file that insists on its number
+            inputs = np.concatenate([inputs, np.zeros((self._batch - len(inputs), *inputs.shape[1:]), np.float32)])
+        return list(self._session.run(None, {self._input: inputs}))
+
+    def _read(self, answers: list[Array], sides: tuple[int, ...], scale: float) -> Detections:
+        candidates = self.family.decode(answers, self.floor)
+        if not len(candidates.scores):
             return NOBODY
-        boxes, scores = found.boxes[likely] / scale, found.scores[likely]
+        boxes, scores = candidates.boxes / scale, candidates.scores
         chosen = np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.floor, IOU), np.intp).reshape(-1)
-        height, width = image.shape[:2]
+        height, width = sides
         return arrange(boxes[chosen] / [width, height, width, height], scores[chosen])
 
 
-def letterbox(image: Rgb, size: tuple[int, int], family: Family) -> tuple[npt.NDArray[np.float32], float]:
-    """Fit an image (H, W, 3) RGB into ``size`` (height, width), top left: a batch (1, 3, H, W), and the scale used."""
+def open_session(weights: Path, device: Device) -> Any:
+    """Open an ONNX file. Raises ValueError where it cannot be run, or where no GPU is at hand for it."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    wanted = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+    if wanted not in onnxruntime.get_available_providers():
+        raise ValueError(
+            "detect.device is 'cuda', but this onnxruntime runs on the CPU only; "
+            "install onnxruntime-gpu in its place, or set detect.device to cpu"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(weights), sess_options=options, providers=[wanted])
+    except Exception as error:  # onnxruntime's own exceptions have no common base
+        raise ValueError(f"{weights} is not an ONNX model that can be run: {error}") from error
+
+
+def letterbox(image: Rgb, family: Family, into: npt.NDArray[np.float32]) -> float:
+    """Fit an image (H, W, 3) RGB into ``into`` (3, height, width), top left, as the family wants it; the scale used."""
     height, width = image.shape[:2]
-    scale = min(size[0] / height, size[1] / width)
+    scale = min(into.shape[1] / height, into.shape[2] / width)
     fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, fitted, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    canvas = np.full((*size, 3), family.fill, np.uint8)
-    canvas[: fitted[1], : fitted[0]] = small[:, :, ::-1] if family.bgr else small
-    batch = canvas.astype(np.float32)
-    if any(family.mean) or family.scale != (1.0, 1.0, 1.0):
-        batch = np.asarray((batch - np.array(family.mean)) / np.array(family.scale), np.float32)
-    return np.ascontiguousarray(batch.transpose(2, 0, 1)[None], dtype=np.float32), scale
+    for channel, plane in enumerate(into):
+        plane.fill(family.fill)
+        plane[: fitted[1], : fitted[0]] = small[:, :, 2 - channel if family.bgr else channel]
+        if family.mean[channel] or family.scale[channel] != 1:
+            plane -= np.float32(family.mean[channel])
+            plane *= np.float32(1 / family.scale[channel])
+    return float(scale)

@@ -23,7 +23,7 @@ def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def galleries(verdicts: pd.DataFrame, people: pd.DataFrame, read: Read, count: int, blur: bool) -> list[dict[str, Any]]:
     """Return one gallery for the kept and one for each rule that rejected: title, total, pictures with captions."""
-    found = people[people["score"].fillna(0) >= SMALLEST_SCORE]
+    found = people[(people["role"] == "verdict") & (people["score"].fillna(0) >= SMALLEST_SCORE)]
     boxes = {locator: part[["x", "y", "w", "h"]].to_numpy().tolist() for locator, part in found.groupby("locator")}
     shown = [("kept", verdicts[verdicts["kept"]])]
     rejected = verdicts[~verdicts["kept"]]

@@ -67,7 +67,7 @@ def image(locator: str, **change: Any) -> dict[str, Any]:
 
 def look(locator: str, *people: tuple[float, float, float, float, float], **change: Any) -> list[dict[str, Any]]:
     row = dict.fromkeys(PEOPLE.columns) | {"dataset": "places365", "locator": locator, "detector": "d", "look": "whole"}
-    row |= {"rank": 0, "floor": 0.2, "status": "ok"} | change
+    row |= {"role": "verdict", "rank": 0, "floor": 0.2, "ceiling": 1.0, "status": "ok"} | change
     if not people:
         return [row]
     return [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from curation.filters import CurateParams
-from curation.presence import people_columns, union_area
+from curation.presence import people_columns, require_answerable, union_area
 from curation.tables import IMAGES, PEOPLE
 from tests.curation.test_filters import GOOD
 
@@ -41,7 +41,8 @@ def test_it_is_what_looking_at_one_image_after_another_gives(data: st.DataObject
     for name in data.draw(st.lists(st.sampled_from(names), unique=True)):
         blind = data.draw(st.booleans())
         found = [] if blind else data.draw(st.lists(st.tuples(*[sixteenths] * 5), max_size=4))
-        row = {"dataset": "d", "locator": name, "floor": 0.2, "status": "not looked at: x" if blind else "ok"}
+        row = {"dataset": "d", "locator": name, "role": "verdict", "floor": 0.2, "ceiling": 1.0}
+        row["status"] = "not looked at: x" if blind else "ok"
         rows[name] = [row | dict(zip(("score", "x", "y", "w", "h"), f, strict=True)) for f in found] or [row]
     people = table_of(PEOPLE.schema, [row for name in names for row in rows.get(name, [])])
     columns = people_columns(images, people, PARAMS)
@@ -65,3 +66,31 @@ def test_it_is_what_looking_at_one_image_after_another_gives(data: st.DataObject
             assert columns["person_note"][place] == (
                 "not looked at: x" if mine else "no row in people.parquet; run 'dvc repro detect'"
             )
+
+
+def test_what_single_members_said_decides_nothing() -> None:
+    images = table_of(IMAGES.schema, [{"dataset": "d", "locator": "a"}])
+    row = {"dataset": "d", "locator": "a", "floor": 0.2, "ceiling": 1.0, "status": "ok"}
+    box = {"x": 0.1, "y": 0.1, "w": 0.5, "h": 0.5}
+    people = table_of(PEOPLE.schema, [row | {"role": "verdict"}, row | box | {"role": "member", "score": 0.9}])
+    assert people_columns(images, people, PARAMS)["person_score"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "words"),
+    [
+        (0.19, r"only scores from 0\.2 up"),
+        (0.98, r"set it between 0\.2 and 0\.97"),
+        (0.2, None),
+        (0.97, None),
+        (1.0, None),
+    ],
+)
+def test_a_threshold_that_the_looks_cannot_answer_is_refused(threshold: float, words: str | None) -> None:
+    rows = [{"floor": 0.2, "ceiling": ceiling, "status": "ok"} for ceiling in (0.97, 1.0)]
+    people = table_of(PEOPLE.schema, [*rows, {"floor": 0.9, "ceiling": 0.1, "status": "not looked at"}])
+    if words is None:
+        require_answerable(people, threshold, "curate.person_score")
+    else:
+        with pytest.raises(ValueError, match=f"curate.person_score is .*{words}"):
+            require_answerable(people, threshold, "curate.person_score")

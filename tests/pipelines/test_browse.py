@@ -44,8 +44,8 @@ def write_project(folder: Path) -> None:
             blank(VERDICTS) | facts | {"kept": kept, "reason": "ok" if kept else reason, "rule": "ok" if kept else rule}
             | {"split": "train" if ok else None, "person_score": 0.83 if person else 0.0 if ok else None}
         )  # fmt: skip
-        look = {"dataset": "places365", "locator": name, "image_id": content_id(data), "detector": "builtin",
-                "look": "whole", "rank": 0, "floor": 0.2, "status": status}  # fmt: skip
+        look = {"dataset": "places365", "locator": name, "image_id": content_id(data), "detector": "builtin", "role":
+                "verdict", "look": "whole", "rank": 0, "floor": 0.2, "ceiling": 1.0, "status": status}  # fmt: skip
         box = {"score": 0.83, "x": 0.25, "y": 0.2, "w": 0.3, "h": 0.4} if person else {}
         people.append(blank(PEOPLE) | look | box)
     for table, rows in ((IMAGES, images), (PEOPLE, people), (VERDICTS, verdicts)):

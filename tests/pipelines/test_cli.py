@@ -90,8 +90,7 @@ def test_the_audit_goes_from_a_sample_to_a_threshold(tmp_path, monkeypatch):
 def test_every_detector_has_its_price():
     from typing import get_args
 
-    from curation.people import Kind
-    from pipelines.estimate import DETECT_IMAGES
-    from pipelines.people import FLOOR, THRESHOLD
+    from curation.detectors.build import Kind
+    from pipelines.estimate import DETECT_LOOKS
 
-    assert set(DETECT_IMAGES) == set(FLOOR) == set(THRESHOLD) == set(get_args(Kind))
+    assert set(DETECT_LOOKS) == set(get_args(Kind))

@@ -42,7 +42,7 @@ def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     params = yaml.load((root / "params.yaml").read_text())
     params["data"]["preset"] = "full"
     params["data"]["places365"] |= {"licence": "some licence", "source": "some source"}
-    params["detect"] = {"detector": "builtin", "weights": None, "looks": ["whole"], "floor": 0.2}
+    params["detect"]["floor"] = 0.2
     params["curate"] |= {"person_score": 0.5, "min_side": 200, "min_sharpness": 40.0, "duplicate_distance": 6}
     with (tmp_path / "params.yaml").open("w") as file:
         yaml.dump(params, file)

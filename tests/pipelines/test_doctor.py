@@ -35,15 +35,15 @@ def test_git_is_wanted_with_a_commit(project: Path) -> None:
 
 def test_missing_weights_are_named_one_by_one(project: Path) -> None:
     params = (project / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("detector: builtin", "detector: fusion")
-    params = params.replace("weights: null", "weights: [yolox_nano.onnx, nanodet_m.onnx]")
+    params = params.replace("detector: builtin", "detector: darknet")
+    params = params.replace("weights: null", "weights: [yolov3.cfg, yolov3.weights]")
     (project / "params.yaml").write_text(params, encoding="utf-8")
-    found = [item for item in examine() if item.subject == "detect.weights"]
+    found = [item for item in examine() if item.subject == "detect.members"]
     assert [item.ok for item in found] == [False, False]
-    assert "FOLDER-OF-nanodet_m.onnx" in found[1].mend
+    assert "FOLDER-OF-yolov3.weights" in found[1].mend
     (project / ".weights").mkdir()
-    (project / ".weights" / "yolox_nano.onnx").touch()
-    assert [item.ok for item in examine() if item.subject == "detect.weights"] == [True, False]
+    (project / ".weights" / "yolov3.cfg").touch()
+    assert [item.ok for item in examine() if item.subject == "detect.members"] == [True, False]
 
 
 def test_broken_parameters_are_a_finding_not_a_crash(project: Path) -> None:

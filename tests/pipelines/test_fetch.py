@@ -137,3 +137,20 @@ def test_listing_the_names_loads_no_torch() -> None:
     assert module.KNOWN
     code = "import sys, pipelines.fetch; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_torchvisions_detectors_come_by_name(
+    url: str, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their file names end in the beginning of their checksum."""
+    from curation.detectors import torchvision
+
+    torch.save({"a": torch.zeros(3)}, site / "ssd.pth")
+    name = f"ssd-{sha(site / 'ssd.pth')[:8]}.pth"
+    (site / "ssd.pth").rename(site / name)
+    monkeypatch.setattr(torchvision, "published", lambda _: f"{url}/{name}")
+    assert fetch("torchvision:ssd", folder=tmp_path / "weights").path == tmp_path / "weights" / "ssd.pth"
+    (site / "ssd-00000000.pth").write_bytes((site / name).read_bytes())
+    monkeypatch.setattr(torchvision, "published", lambda _: f"{url}/ssd-00000000.pth")
+    with pytest.raises(FetchError, match="expected 00000000"):
+        fetch("torchvision:ssd", folder=tmp_path / "weights")

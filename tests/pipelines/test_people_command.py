@@ -1,5 +1,7 @@
 """``cleanplate people`` on a folder of anything: which detector it takes, and a row for every file."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,8 @@ from typer.testing import CliRunner
 
 from curation.tables import PEOPLE, PERSONS, read_table
 from pipelines.cli import app
-from pipelines.people import choose, filter_folder
+from pipelines.detectors import Choice, choose
+from pipelines.people import filter_folder
 
 
 @pytest.fixture
@@ -63,35 +66,48 @@ def test_a_threshold_moves_the_verdict_but_not_below_what_was_looked_for(folder:
     out = tmp_path / "people.parquet"
     filter_folder(folder, choose("builtin", []), out, None, 0.999)
     assert not any(row["person"] for row in read_table(PERSONS, out).to_pylist())
-    with pytest.raises(ValueError, match=r"threshold 0\.1: only scores from 0\.2"):
+    with pytest.raises(ValueError, match=r"threshold is 0\.1, but only scores from 0\.2"):
         filter_folder(folder, choose("builtin", []), out, None, 0.1)
 
 
-def test_the_best_detector_at_hand_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose(None, []).spec.kind == "builtin"
+def kinds(choice: Choice) -> tuple[str, ...]:
+    return (choice.spec.combine, *(member.kind for member in choice.spec.members))
+
+
+def test_the_best_detector_at_hand_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, yolox_file: Callable[..., Path]
+) -> None:
+    assert kinds(choose(None, [])) == ("one", "builtin")
     weights = tmp_path / "weights"
     weights.mkdir()
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(weights))
-    (weights / "yolox_tiny.onnx").touch()
-    assert choose(None, []).spec == ("onnx", (weights / "yolox_tiny.onnx",), 0.1)
-    (weights / "nanodet_m.onnx").touch()
-    assert choose(None, []).spec.kind == "fusion"
-    assert choose("onnx", []).spec.weights == (weights / "yolox_tiny.onnx",)
-    assert choose(None, [Path("nanodet_m.onnx")]).spec == ("onnx", (weights / "nanodet_m.onnx",), 0.1)
+    shutil.copy(yolox_file("any", None), weights / "yolox_tiny.onnx")
+    assert kinds(choose(None, [])) == ("one", "onnx")
+    assert choose(None, []).spec.members[0].files == (weights / "yolox_tiny.onnx",)
+    shutil.copy(yolox_file("any", None), weights / "nanodet_m.onnx")
+    fusion = choose(None, [])
+    assert kinds(fusion) == ("fusion", "onnx", "onnx") and fusion.spec.members[1].looks == ("whole", "tiles2x2")
+    assert "calibrated for yolox_nano@" in fusion.words  # and these are others
+    assert choose("onnx", []).spec.members[0].files == (weights / "yolox_tiny.onnx",)
+    assert choose(None, ["nanodet_m.onnx"]).spec.members[0].files == (weights / "nanodet_m.onnx",)
+    assert kinds(choose("any", ["nanodet_m.onnx", "yolox_tiny.onnx"])) == ("any", "onnx", "onnx")
+    assert kinds(choose("confirm", ["nanodet_m.onnx", "yolox_tiny.onnx"])) == ("confirm", "onnx", "onnx")
 
 
 @pytest.mark.parametrize(
     ("detector", "weights", "words"),
     [
-        ("yolo", [], "detector 'yolo': expected builtin, onnx, fusion"),
-        ("fusion", [], r"takes 2 files such as yolox\*\.onnx and nanodet\*\.onnx"),
-        ("onnx", [], "fetch-weights yolox-nano"),
+        ("yolo", [], "detector 'yolo': expected builtin, onnx, darknet"),
+        ("fusion", [], r"takes 2 files .* 0 found or named; fusion takes yolox\*\.onnx and nanodet\*\.onnx"),
+        ("onnx", [], "fetch-weights"),
+        ("torchvision", [], "takes 1 files or names"),
+        ("torchvision", ["ssdlite320_mobilenet_v3_large"], "fetch-weights torchvision:ssdlite320_mobilenet_v3_large"),
         ("onnx", ["none.onnx"], "weights 'none.onnx' not found"),
     ],
 )
 def test_what_cannot_be_run_says_so(detector: str, weights: list[str], words: str) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        choose(detector, [Path(name) for name in weights])
+        choose(detector, weights)
 
 
 def test_a_folder_without_a_single_image_fails(tmp_path: Path) -> None:
@@ -115,12 +131,12 @@ def test_the_command_says_what_it_took_and_found(folder: Path) -> None:
 def test_the_default_separates_real_photographs(realset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(realset / "models"))
     choice = choose(None, [])
-    assert choice.spec.kind == "fusion"
+    assert choice.spec.combine == "fusion" and "calibrate" not in choice.words
     filter_folder(realset / "photos", choice, tmp_path / "people.parquet", None, None)
     found = {row["locator"]: row["person"] for row in read_table(PERSONS, tmp_path / "people.parquet").to_pylist()}
     lines = (line.split(",") for line in (realset / "photos" / "labels.csv").read_text().splitlines()[1:])
     labels = {file: person == "1" for file, person, *_ in lines}
     people, scenes = ([found[file] for file, label in labels.items() if label is wanted] for wanted in (True, False))
-    # Fitted on these photographs: all of 62, and 2 of 69 others.
+    # Fitted on these photographs: all of 62, and 1 of 69 others.
     assert np.mean(people) >= 0.98
-    assert np.mean(scenes) <= 0.03
+    assert np.mean(scenes) <= 0.024

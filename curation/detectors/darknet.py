@@ -1,0 +1,62 @@
+"""Darknet's own files, such as YOLOv3's cfg and weights, run by OpenCV."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from curation.detectors import NOBODY, Detections, arrange
+from curation.detectors.onnx import IOU
+from curation.identity import file_id
+from curation.images import Rgb
+
+PERSON = 5
+"""Column of COCO's first class, after the box (4) and objectness."""
+
+
+class DarknetDetector:
+    """A cfg and its weights; answers are centre, size (shares of the input), objectness, class scores times it."""
+
+    def __init__(self, cfg: Path, weights: Path, floor: float) -> None:
+        """Load both files. Raises ValueError where they do not fit each other or hold no detector."""
+        self.floor = floor
+        self.name = f"{weights.stem}@{file_id(weights)[:8]}"
+        try:
+            self._net = cv2.dnn.readNetFromDarknet(str(cfg), str(weights))
+        except (cv2.error, AttributeError) as error:  # OpenCV 5 reads it no more
+            raise ValueError(f"{cfg} and {weights} cannot be read as a Darknet model: {error}") from error
+        self._net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+        self._size = _input_size(cfg)
+        self._outputs = self._net.getUnconnectedOutLayersNames()
+
+    def detect(self, images: Sequence[Rgb]) -> list[Detections]:
+        """Find people in images (H, W, 3) uint8, stretched to the input as Darknet does."""
+        return [self._look(image) for image in images]
+
+    def _look(self, image: Rgb) -> Detections:
+        self._net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, self._size))
+        rows = np.concatenate([np.asarray(out, np.float32) for out in self._net.forward(self._outputs)])
+        if rows.ndim != 2 or rows.shape[1] <= PERSON:
+            raise ValueError(f"{self.name}: answers of shape {rows.shape}; expected (N, 5 + classes), a YOLO")
+        rivals = rows[:, PERSON + 1 :].max(axis=1, initial=0)
+        scores = rows[:, PERSON] * np.minimum(1, rows[:, PERSON] / np.maximum(rivals, 1e-6))
+        likely = scores >= self.floor
+        if not likely.any():
+            return NOBODY
+        boxes, scores = rows[likely, :4], scores[likely]
+        boxes = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)
+        chosen = np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.floor, IOU), np.intp).reshape(-1)
+        return arrange(boxes[chosen], scores[chosen])
+
+
+def _input_size(cfg: Path) -> tuple[int, int]:
+    """Width and height, from the first section of a cfg: keys may come twice in a file, so it is no INI."""
+    found: dict[str, int] = {}
+    for line in cfg.read_text(encoding="utf-8", errors="replace").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in ("width", "height") and value.strip().isdecimal():
+            found.setdefault(key.strip(), int(value))
+    if len(found) < 2:
+        raise ValueError(f"{cfg} states no width and height; is it a Darknet cfg?")
+    return found["width"], found["height"]
