@@ -21,9 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 import pipelines
+from curation import judging, presence
 from curation.filters import CurateParams, judge_row
-from curation.judging import judge, summary
-from curation.presence import people_columns
 from curation.tables import IMAGES, PEOPLE, VERDICTS, Table, read_table, write_table
 from pipelines.params import load
 
@@ -77,10 +76,10 @@ def parameters() -> CurateParams:
 
 def curate(folder: Path) -> None:
     """What the stage does, without DVC around it."""
-
-    images, people = (read_table(table, folder / f"{table.name}.parquet") for table in (IMAGES, PEOPLE))
-    verdicts = judge(images, people, {}, parameters())
-    summary(verdicts, {})
+    wanted = ((IMAGES, judging.COLUMNS), (PEOPLE, presence.COLUMNS))
+    images, people = (read_table(table, folder / f"{table.name}.parquet", names) for table, names in wanted)
+    verdicts = judging.judge(images, people, {}, parameters())
+    judging.summary(verdicts, {})
     write_table(VERDICTS, verdicts, folder / "verdicts.parquet")
 
 
@@ -90,7 +89,7 @@ def by_row(folder: Path) -> float:
     images, people = (
         read_table(table, folder / f"{table.name}.parquet").slice(0, BY_ROW) for table in (IMAGES, PEOPLE)
     )
-    columns = people_columns(images, people, params)
+    columns = presence.people_columns(images, people, params)
     rows = [row | {name: values[i] for name, values in columns.items()} for i, row in enumerate(images.to_pylist())]
     started = time.perf_counter()
     for row in rows:

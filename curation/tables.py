@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -52,9 +53,14 @@ def write_table(table: Table, data: pa.Table | Iterable[Mapping[str, Any]], path
     arrow = data if isinstance(data, pa.Table) else to_arrow(table, data)
     arrow = arrow.select(list(table.columns)).cast(table.schema)
     order = pc.sort_indices(arrow, sort_keys=[(name, "ascending") for name in table.key])
-    arrow = arrow.take(order).combine_chunks().replace_schema_metadata(table.schema.metadata)
-    with writing(path) as temporary:
-        pq.write_table(arrow, temporary, row_group_size=ROW_GROUP, compression="zstd", store_schema=True)
+    if not np.array_equal(order.to_numpy(), np.arange(arrow.num_rows)):
+        arrow = arrow.take(order)
+    schema = arrow.schema.with_metadata(table.schema.metadata)
+    with writing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", store_schema=True) as file:
+        # A group at a time: the whole table in one piece would be a second copy of it.
+        for begin in range(0, max(1, arrow.num_rows), ROW_GROUP):
+            group = arrow.slice(begin, ROW_GROUP).combine_chunks().replace_schema_metadata(table.schema.metadata)
+            file.write_table(group, row_group_size=ROW_GROUP)
 
 
 def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -71,7 +77,7 @@ def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -
             f"{path} holds table '{name}' version {version}, expected '{table.name}' version {table.version}; "
             f"make it again with 'dvc repro'"
         )
-    return pq.read_table(path, columns=columns)
+    return pq.read_table(path, columns=None if columns is None else list(columns))
 
 
 def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:

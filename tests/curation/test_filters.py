@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     "duplicate_distance": 6,
     "valid_share": 0.12,
     "test_share": 0.15,
+    "scene_cap": None,
     "refine_side": 448,
 }
 PARAMS = CurateParams.model_validate_json(json.dumps(GOOD))
