@@ -50,7 +50,8 @@ def simulate(rows: int, folder: Path) -> None:
         "group": None, "scene": scenes, "indoor": number % 2 == 0, "width": rng.integers(180, 900, rows),
         "height": rng.integers(180, 900, rows), "bytes": rng.integers(10_000, 200_000, rows),
         "sharpness": rng.gamma(2, 400, rows), "luma_mean": rng.beta(5, 5, rows), "luma_spread": rng.beta(4, 12, rows),
-        "clipped": rng.beta(1, 20, rows), "phash": hashes, "status": np.full(rows, "ok"), "licence": "CC",
+        "clipped": rng.beta(1, 20, rows), "chroma": rng.beta(3, 3, rows), "border": np.zeros(rows),
+        "drawn": rng.beta(1, 30, rows), "phash": hashes, "status": np.full(rows, "ok"), "licence": "CC",
         "source": "simulated",
     }  # fmt: skip
     _write(IMAGES, images, rows, folder)

@@ -32,6 +32,12 @@ class CurateParams(Section):
     """Smallest standard deviation of luma, 0 to 1."""
     max_clipped: float = Field(ge=0, le=1)
     """Largest share of clipped pixels, 0 to 1."""
+    min_chroma: float | None = Field(ge=0, le=1)
+    """Least colour, as ``chroma`` in images.parquet; below it is a greyscale photograph. Null: these may be kept."""
+    max_border: float | None = Field(ge=0, le=1)
+    """Largest share of the area under letterbox bars or a frame, 0 to 1. Null: any."""
+    max_drawn: float | None = Field(ge=0, le=1)
+    """Most that may look drawn (screenshots, slides, scanned text), as in images.parquet. Null: any."""
     duplicate_distance: int = Field(ge=0, le=15)
     """Images whose perceptual hashes differ in at most this many of 64 bits are near-duplicates."""
     valid_share: float = Field(ge=0, le=1)
@@ -116,6 +122,24 @@ RULES: tuple[Rule, ...] = (
         lambda c, p: c["sharpness"] < p.min_sharpness,
         ("sharpness",),
         lambda p, sharpness: f"{sharpness:.1f}, under {p.min_sharpness:g}",
+    ),
+    Rule(
+        "greyscale",
+        lambda c, p: c["chroma"] < (-1 if p.min_chroma is None else p.min_chroma),
+        ("chroma",),
+        lambda p, chroma: f"chroma {chroma:.3f}, under {p.min_chroma:g}",
+    ),
+    Rule(
+        "border",
+        lambda c, p: c["border"] > (np.inf if p.max_border is None else p.max_border),
+        ("border",),
+        lambda p, share: f"bars on {percent(share)} of the image, over {percent(p.max_border)}",
+    ),
+    Rule(
+        "drawn",
+        lambda c, p: c["drawn"] > (np.inf if p.max_drawn is None else p.max_drawn),
+        ("drawn",),
+        lambda p, drawn: f"{drawn:.2f}, over {p.max_drawn:g}: a screenshot, slide or page",
     ),
     # An image that no detector looked at may hold anybody: it fails too.
     Rule(

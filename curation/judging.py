@@ -21,7 +21,7 @@ ENLARGED = 1.25
 """How far a background may be enlarged before it looks soft."""
 LOWEST = 5
 
-FIGURES = ("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped")
+FIGURES = ("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn")
 COLUMNS = (
     "dataset",
     "locator",

@@ -105,7 +105,7 @@ def by_kind(statuses: Iterable[str]) -> dict[str, int]:
 
 IMAGES = Table(
     name="images",
-    version=1,
+    version=2,
     key=("dataset", "locator"),
     columns={
         "dataset": (pa.string(), "name of the dataset, such as places365"),
@@ -124,6 +124,12 @@ IMAGES = Table(
         "luma_mean": (pa.float32(), "mean luma, 0 to 1"),
         "luma_spread": (pa.float32(), "standard deviation of luma, 0 to 1"),
         "clipped": (pa.float32(), "share of pixels at or beyond 2 or 253 of 255 in every channel"),
+        "chroma": (pa.float32(), "largest less smallest channel of the most colourful hundredth, 0 (greyscale) to 1"),
+        "border": (pa.float32(), "share of the area under uniform bars at opposite edges, 0 to 1"),
+        "drawn": (
+            pa.float32(),
+            "how much looks drawn by a computer: share of flat blocks x of crisp ones among the rest",
+        ),
         "phash": (pa.uint64(), "64-bit perceptual hash of the DCT; null where unreadable"),
         "status": (pa.string(), "ok, or why the image could not be read"),
         "licence": (pa.string(), "licence of the dataset"),
@@ -171,7 +177,7 @@ PERSONS = Table(
 
 VERDICTS = Table(
     name="verdicts",
-    version=1,
+    version=2,
     key=("dataset", "locator"),
     columns={
         "dataset": (pa.string(), "name of the dataset"),
@@ -191,6 +197,9 @@ VERDICTS = Table(
         "luma_mean": (pa.float32(), "as in images"),
         "luma_spread": (pa.float32(), "as in images"),
         "clipped": (pa.float32(), "as in images"),
+        "chroma": (pa.float32(), "as in images"),
+        "border": (pa.float32(), "as in images"),
+        "drawn": (pa.float32(), "as in images"),
         "duplicate_of": (pa.string(), "locator of the image kept in its place; null where it is no duplicate"),
         "refine_ok": (pa.bool_(), "large enough to stand behind a refine crop without being enlarged over 1.25x"),
         "decision": (pa.string(), "a human's keep or reject; null where none"),

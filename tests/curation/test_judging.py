@@ -23,6 +23,9 @@ GOOD: dict[str, Any] = {
     "luma": [0.06, 0.94],
     "min_spread": 0.04,
     "max_clipped": 0.4,
+    "min_chroma": 0.03,
+    "max_border": 0.01,
+    "max_drawn": 0.35,
     "duplicate_distance": 6,
     "valid_share": 0.2,
     "test_share": 0.2,
@@ -58,6 +61,9 @@ def image(locator: str, **change: Any) -> dict[str, Any]:
         "luma_mean": 0.45,
         "luma_spread": 0.2,
         "clipped": 0.0,
+        "chroma": 0.5,
+        "border": 0.0,
+        "drawn": 0.02,
         # Far from all others: by chance two random hashes differ in about 32 bits.
         "phash": int(hashlib.sha256(locator.encode()).hexdigest()[:16], 16),
         "status": "ok",
@@ -121,7 +127,9 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 
 
 def test_unreadable_rows_stay_rows() -> None:
-    empty = dict.fromkeys(("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "phash"))
+    empty = dict.fromkeys(
+        ("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn", "phash")
+    )
     images = [
         image("none.jpg", **empty, image_id=None, status="not readable: gone"),
         image("half.jpg", **empty, status="truncated: x"),
