@@ -4,6 +4,9 @@
 
 ``curate_seconds``, ``curate_peak_gb``: reading ``images`` and ``people``, judging, writing ``verdicts``, in a process
 of its own, with the sample's thresholds. The simulated hashes hold 3 % near-duplicates; one image in four shows people.
+``noop_repro_seconds``: ``dvc repro`` with nothing to do, see :mod:`benchmarks.noop`; ``scan_seconds``: what
+``cleanplate scan`` takes for SCANNED empty files in 365 folders the second time (a real dataset has as many files as
+``rows``, and a slower disk).
 ``rows_per_second`` is compared with judging a row at a time by :func:`curation.filters.judge_row` (``vs_rows``), on
 as many rows as that does in a few seconds: near-duplicates and splits apart, which it cannot do.
 """
@@ -21,14 +24,16 @@ import numpy as np
 import pyarrow as pa
 
 import pipelines
+from benchmarks import noop
+from curation import judging, presence
 from curation.filters import CurateParams, judge_row
-from curation.judging import judge, summary
-from curation.presence import people_columns
 from curation.tables import IMAGES, PEOPLE, VERDICTS, Table, read_table, write_table
 from pipelines.params import load
+from pipelines.scan import scan
 
 CURATE = "curate"
 BY_ROW = 2000
+SCANNED = 200_000
 
 
 def simulate(rows: int, folder: Path) -> None:
@@ -51,7 +56,8 @@ def simulate(rows: int, folder: Path) -> None:
         "group": None, "scene": scenes, "indoor": number % 2 == 0, "width": rng.integers(180, 900, rows),
         "height": rng.integers(180, 900, rows), "bytes": rng.integers(10_000, 200_000, rows),
         "sharpness": rng.gamma(2, 400, rows), "luma_mean": rng.beta(5, 5, rows), "luma_spread": rng.beta(4, 12, rows),
-        "clipped": rng.beta(1, 20, rows), "phash": hashes, "status": np.full(rows, "ok"), "licence": "CC",
+        "clipped": rng.beta(1, 20, rows), "chroma": rng.beta(3, 3, rows), "border": np.zeros(rows),
+        "drawn": rng.beta(1, 30, rows), "phash": hashes, "status": np.full(rows, "ok"), "licence": "CC",
         "source": "simulated",
     }  # fmt: skip
     _write(IMAGES, images, rows, folder)
@@ -80,10 +86,10 @@ def parameters() -> CurateParams:
 
 def curate(folder: Path) -> None:
     """What the stage does, without DVC around it."""
-
-    images, people = (read_table(table, folder / f"{table.name}.parquet") for table in (IMAGES, PEOPLE))
-    verdicts = judge(images, people, {}, parameters())
-    summary(verdicts, {})
+    wanted = ((IMAGES, judging.COLUMNS), (PEOPLE, presence.COLUMNS))
+    images, people = (read_table(table, folder / f"{table.name}.parquet", names) for table, names in wanted)
+    verdicts = judging.judge(images, people, {}, parameters())
+    judging.summary(verdicts, {})
     write_table(VERDICTS, verdicts, folder / "verdicts.parquet")
 
 
@@ -93,12 +99,25 @@ def by_row(folder: Path) -> float:
     images, people = (
         read_table(table, folder / f"{table.name}.parquet").slice(0, BY_ROW) for table in (IMAGES, PEOPLE)
     )
-    columns = people_columns(images, people, params)
+    columns = presence.people_columns(images, people, params)
     rows = [row | {name: values[i] for name, values in columns.items()} for i, row in enumerate(images.to_pylist())]
     started = time.perf_counter()
     for row in rows:
         judge_row(row, params)
     return len(rows) / (time.perf_counter() - started)
+
+
+def scan_seconds(folder: Path, count: int) -> float:
+    """Seconds of the second scan of ``count`` empty files."""
+    for number in range(count):
+        file = folder / "raw" / f"scene_{number % 365:03d}" / f"{number:08d}.jpg"
+        if number < 365:
+            file.parent.mkdir(parents=True)
+        file.touch()
+    for _ in range(2):
+        started = time.perf_counter()
+        list(scan(folder / "raw", folder / "listing.parquet"))
+    return time.perf_counter() - started
 
 
 def main() -> None:
@@ -115,12 +134,20 @@ def main() -> None:
         seconds = time.perf_counter() - started
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         alone = by_row(folder)
+        project = folder / "project"
+        project.mkdir()
+        noop.prepare(folder, project)
+        noop_seconds = noop.repro_seconds(project)
+        scanned = scan_seconds(folder / "scanned", min(SCANNED, options.rows))
     found = {
         "rows": options.rows,
         "curate_seconds": round(seconds, 2),
         "curate_peak_gb": round(peak, 3),
         "rows_per_second": round(options.rows / seconds),
         "vs_rows": round(options.rows / seconds / alone, 1),
+        "noop_repro_seconds": round(noop_seconds, 2),
+        "scan_files": min(SCANNED, options.rows),
+        "scan_seconds": round(scanned, 2),
     }
     for key, value in found.items():
         print(f"{key:18} {value}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations
 from math import comb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ MOST_AGREEING = 5
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.integer[Any]]
+Mask = npt.NDArray[np.bool_]
 
 
 class Pairs(NamedTuple):
@@ -140,3 +142,41 @@ def keep_best(count: int, pairs: Pairs) -> Indices:
     stand = np.where(kept, np.arange(count), count)
     np.minimum.at(stand, second[final], first[final])
     return stand
+
+
+class Copies(NamedTuple):
+    """What was found out about near-duplicates, in rows of a table."""
+
+    best: Indices
+    """The row that each row resembles and is worse than (N,), -1 where it is the best or resembles none."""
+    spared: Mask
+    """Rows a human wants that stay all the same (N,)."""
+
+
+def choose(
+    hashes: Hashes, ids: Ids, splits: npt.NDArray[np.int8], order: Indices, wanted: Mask, distance: int
+) -> Copies:
+    """Choose among near-duplicates, best first in ``order``: rows of the whole table (N,).
+
+    ``ids``: numbers that tell contents apart. A wanted row gives way only to a kept copy of the same content, and to
+    a kept near one of another split.
+    """
+    ranked = hashes[order]
+    # One stands for all with the same hash (thousands of "image not available" would make millions of pairs) ...
+    _, heads, members = np.unique(ranked, return_index=True, return_inverse=True)
+    by_rank = np.argsort(heads)
+    heads = heads[by_rank]
+    rank = np.empty_like(by_rank)
+    rank[by_rank] = np.arange(len(by_rank))
+    # ... and the best of near ones for these.
+    stand = keep_best(len(heads), near_pairs(ranked[heads], distance))
+    best = heads[stand[rank[members]]]
+    stays = best == np.arange(len(order))
+    whole = Copies(np.full(len(hashes), -1), np.zeros(len(hashes), bool))
+    whole.best[order[~stays]] = order[best[~stays]]
+    for place in np.flatnonzero(~stays & wanted[order]):
+        near = order[stays & (np.bitwise_count(ranked ^ ranked[place]) <= distance)]
+        row = order[place]
+        if not np.any((ids[near] == ids[row]) | (splits[near] != splits[row])):
+            stays[place] = whole.spared[row] = True
+    return whole

@@ -1,6 +1,7 @@
 """A row -> Verdict(kept, reason)."""
 
 from collections.abc import Callable, Mapping
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,12 +32,20 @@ class CurateParams(Section):
     """Smallest standard deviation of luma, 0 to 1."""
     max_clipped: float = Field(ge=0, le=1)
     """Largest share of clipped pixels, 0 to 1."""
+    min_chroma: float | None = Field(ge=0, le=1)
+    """Least colour, as ``chroma`` in images.parquet; below it is a greyscale photograph. Null: these may be kept."""
+    max_border: float | None = Field(ge=0, le=1)
+    """Largest share of the area under letterbox bars or a frame, 0 to 1. Null: any."""
+    max_drawn: float | None = Field(ge=0, le=1)
+    """Most that may look drawn (screenshots, slides, scanned text), as in images.parquet. Null: any."""
     duplicate_distance: int = Field(ge=0, le=15)
     """Images whose perceptual hashes differ in at most this many of 64 bits are near-duplicates."""
     valid_share: float = Field(ge=0, le=1)
     """Share of images in the valid split, 0 to 1."""
     test_share: float = Field(ge=0, le=1)
     """Share of images in the test split, 0 to 1."""
+    scene_cap: int | None = Field(ge=1)
+    """At most this many backgrounds are kept of a scene; null: all. Which ones, the hash of their content tells."""
     refine_side: int = Field(ge=1)
     """Short side of a crop that a background of the refine set must fill without being enlarged over 1.25x."""
 
@@ -64,11 +73,13 @@ class Verdict(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One filter: which rows fail, and the words for one that did."""
+    """One filter: which rows fail, and the words for one that did, from the values of some columns."""
 
     name: str
     fails: Callable[[Columns, CurateParams], Mask]
-    words: Callable[[Mapping[str, Any], CurateParams], str]
+    figures: tuple[str, ...]
+    words: Callable[..., str]
+    """Takes the parameters, then a row's ``figures``."""
 
 
 def _unlit(columns: Columns, params: CurateParams) -> Mask:
@@ -76,45 +87,71 @@ def _unlit(columns: Columns, params: CurateParams) -> Mask:
     return np.asarray((columns["luma_mean"] < low) | (columns["luma_mean"] > high))
 
 
-def _light(row: Mapping[str, Any], params: CurateParams) -> str:
+def _light(params: CurateParams, luma: float) -> str:
     low, high = params.luma
-    side = f"darker than {low:g}" if row["luma_mean"] < low else f"brighter than {high:g}"
-    return f"mean luma {row['luma_mean']:.3f}, {side}"
+    return f"mean luma {luma:.3f}, {f'darker than {low:g}' if luma < low else f'brighter than {high:g}'}"
 
 
-def _people(row: Mapping[str, Any], params: CurateParams) -> str:
-    if np.isnan(row["person_score"]):
-        return f"not looked at ({row['person_note']})"
-    return f"{row['person_best']:.2f} over {percent(row['person_share'])} of the image"
+def _people(params: CurateParams, score: float, best: float, share: float, note: str) -> str:
+    return f"not looked at ({note})" if isnan(score) else f"{best:.2f} over {percent(share)} of the image"
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("unreadable", lambda c, p: c["status"] != "ok", lambda r, p: str(r["status"])),
+    Rule("unreadable", lambda c, p: c["status"] != "ok", ("status",), lambda p, status: str(status)),
     Rule(
         "size",
         lambda c, p: np.minimum(c["width"], c["height"]) < p.min_side,
-        lambda r, p: f"{r['width']:.0f}x{r['height']:.0f}, shortest side under {p.min_side}",
+        ("width", "height"),
+        lambda p, width, height: f"{width:.0f}x{height:.0f}, shortest side under {p.min_side}",
     ),
-    Rule("exposure", _unlit, _light),
+    Rule("exposure", _unlit, ("luma_mean",), _light),
     Rule(
         "contrast",
         lambda c, p: c["luma_spread"] < p.min_spread,
-        lambda r, p: f"luma spread {r['luma_spread']:.3f}, under {p.min_spread:g}",
+        ("luma_spread",),
+        lambda p, spread: f"luma spread {spread:.3f}, under {p.min_spread:g}",
     ),
     Rule(
         "clipped",
         lambda c, p: c["clipped"] > p.max_clipped,
-        lambda r, p: f"{percent(r['clipped'])} of the pixels, over {percent(p.max_clipped)}",
+        ("clipped",),
+        lambda p, share: f"{percent(share)} of the pixels, over {percent(p.max_clipped)}",
     ),
     Rule(
         "sharpness",
         lambda c, p: c["sharpness"] < p.min_sharpness,
-        lambda r, p: f"{r['sharpness']:.1f}, under {p.min_sharpness:g}",
+        ("sharpness",),
+        lambda p, sharpness: f"{sharpness:.1f}, under {p.min_sharpness:g}",
+    ),
+    Rule(
+        "greyscale",
+        lambda c, p: c["chroma"] < (-1 if p.min_chroma is None else p.min_chroma),
+        ("chroma",),
+        lambda p, chroma: f"chroma {chroma:.3f}, under {p.min_chroma:g}",
+    ),
+    Rule(
+        "border",
+        lambda c, p: c["border"] > (np.inf if p.max_border is None else p.max_border),
+        ("border",),
+        lambda p, share: f"bars on {percent(share)} of the image, over {percent(p.max_border)}",
+    ),
+    Rule(
+        "drawn",
+        lambda c, p: c["drawn"] > (np.inf if p.max_drawn is None else p.max_drawn),
+        ("drawn",),
+        lambda p, drawn: f"{drawn:.2f}, over {p.max_drawn:g}: a screenshot, slide or page",
     ),
     # An image that no detector looked at may hold anybody: it fails too.
-    Rule("people", lambda c, p: np.isnan(c["person_score"]) | (c["person_best"] > 0), _people),
+    Rule(
+        "people",
+        lambda c, p: np.isnan(c["person_score"]) | (c["person_best"] > 0),
+        ("person_score", "person_best", "person_share", "person_note"),
+        _people,
+    ),
 )
 """The filters in order: the first that fails gives the reason."""
+
+PASSED = len(RULES)
 
 
 def percent(share: float) -> str:
@@ -128,23 +165,32 @@ def percent(share: float) -> str:
 def judge_row(row: Mapping[str, Any], params: CurateParams) -> Verdict:
     """Judge one image by itself: columns of IMAGES, with person_score, person_best, person_share and person_note.
 
-    Near-duplicates, splits and decisions need the whole table: see :func:`curation.judging.judge`.
+    Near-duplicates, caps, splits and decisions need the whole table: see :func:`curation.judging.judge`.
     """
     columns = {name: np.array([_nan(value)]) for name, value in row.items()}
-    (reason,) = apply_rules(columns, params)
-    return Verdict(reason is None, reason or "ok")
+    failed = apply_rules(columns, params)
+    return Verdict(failed[0] == PASSED, words_of(failed, columns, params)[0] or "ok")
 
 
 def _nan(value: Any) -> Any:
     return np.nan if value is None else value
 
 
-def apply_rules(columns: Columns, params: CurateParams) -> npt.NDArray[np.object_]:
-    """Return each row's reason against it (N,), None where every filter passes."""
-    reasons = np.full(len(columns["status"]), None, object)
-    for rule in RULES:
-        failed = np.flatnonzero(rule.fails(columns, params) & (reasons == None))  # noqa: E711  (elementwise)
-        for place in failed:
-            row = {name: column[place] for name, column in columns.items()}
-            reasons[place] = f"{rule.name}: {rule.words(row, params)}"
+def apply_rules(columns: Columns, params: CurateParams) -> npt.NDArray[np.uint8]:
+    """Return the place in RULES of the first filter that each row fails (N,), PASSED where it fails none."""
+    failed = np.full(len(columns["status"]), PASSED, np.uint8)
+    for place, rule in reversed(list(enumerate(RULES))):
+        failed[rule.fails(columns, params)] = place
+    return failed
+
+
+def words_of(failed: npt.NDArray[np.uint8], columns: Columns, params: CurateParams) -> list[str | None]:
+    """Put what :func:`apply_rules` found into words, a reason a row; None where every filter passes."""
+    reasons: list[str | None] = [None] * len(failed)
+    for place, rule in enumerate(RULES):
+        rows = np.flatnonzero(failed == place)
+        if rows.size:
+            figures = zip(*(columns[name][rows].tolist() for name in rule.figures), strict=True)
+            for row, values in zip(rows.tolist(), figures, strict=True):
+                reasons[row] = f"{rule.name}: {rule.words(params, *values)}"
     return reasons

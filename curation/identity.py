@@ -1,9 +1,11 @@
 """Content hashes, item ids and the random generators that hang on them."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 CHUNK = 1 << 20
 
@@ -48,3 +50,11 @@ def rng(seed: int, *parts: str | int) -> np.random.Generator:
 def share(*parts: str | int) -> float:
     """Map an item to a number in [0, 1) that depends on nothing but its name. Used for splits."""
     return int(item_id(*parts)[:13], 16) / 2**52
+
+
+def shares(kind: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Map many items at once, ``share(kind, name)`` for each name (N,); several times as fast."""
+    head = f"s{len(kind.encode())}:{kind}".encode()
+    texts = (name.encode("utf-8", "surrogateescape") for name in names)
+    digests = b"".join(hashlib.blake2b(b"%bs%d:%b" % (head, len(t), t), digest_size=16).digest()[:8] for t in texts)
+    return (np.frombuffer(digests, ">u8") >> np.uint64(12)).astype(np.float64) / 2**52

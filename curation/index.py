@@ -1,24 +1,21 @@
-"""An image record -> its row: hash, size, sharpness, exposure, perceptual hash."""
+"""An image record -> its row: content hash, scene, what its pixels say."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field, field_validator
 
 from curation.config import Section
 from curation.identity import content_id, item_id
-from curation.images import Rgb, decode_rgb
+from curation.images import decode_rgb
 from curation.places365 import Record
+from curation.quality import measure
 from curation.sources import Source
 from curation.tables import IMAGES, by_kind, part_length, write_table
 
 CHUNK = 500
-SHORT_SIDE = 256
 PART = "images.parquet"
 
 Row = dict[str, Any]
@@ -112,57 +109,6 @@ def group_of(name: str, pattern: str | None) -> str | None:
     """Return what an image was cut from, by the pattern's group ``group``; None where it does not match."""
     match = re.search(pattern, name) if pattern else None
     return match["group"] if match else None
-
-
-def measure(image: Rgb) -> Row:
-    """Measure an image (H, W, 3): the columns width to phash of IMAGES."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    mean, spread = cv2.meanStdDev(grey)
-    clipped = cv2.countNonZero(cv2.inRange(image, (0, 0, 0), (2, 2, 2)))
-    clipped += cv2.countNonZero(cv2.inRange(image, (253, 253, 253), (255, 255, 255)))
-    return {
-        "width": image.shape[1],
-        "height": image.shape[0],
-        "sharpness": sharpness(grey),
-        "luma_mean": float(mean[0, 0]) / 255,
-        "luma_spread": float(spread[0, 0]) / 255,
-        "clipped": clipped / grey.size,
-        "phash": perceptual_hash(grey),
-    }
-
-
-def sharpness(grey: npt.NDArray[Any]) -> float:
-    """Variance of the Laplacian of luma (H, W) uint8, on at most 256 pixels on the short side; never enlarged.
-
-    At one size, because the same scene at twice the pixels has a far smaller Laplacian (Pech-Pacheco et al. 2000).
-    """
-    height, width = grey.shape
-    scale = SHORT_SIDE / min(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
-
-
-def perceptual_hash(grey: npt.NDArray[Any]) -> int:
-    """64 bits of luma (H, W) uint8: the 64 lowest DCT frequencies but the mean, each above the median or not.
-
-    Near-duplicates (resized, recompressed, slightly cropped or re-exposed) differ in few bits.
-    """
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    # Rounded: on a flat image only rounding noise is left, and a hash of noise would be no hash.
-    low = np.round(cv2.dct(small)[_LOW], 2)
-    bits = (low > np.median(low)).astype(np.uint8)
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def _low_frequencies(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    places = sorted(((v, u) for v in range(16) for u in range(16)), key=lambda p: (p[0] + p[1], p))
-    rows, columns = zip(*places[1 : count + 1], strict=True)
-    return np.array(rows), np.array(columns)
-
-
-_LOW = _low_frequencies(64)
 
 
 def require_images(statuses: Sequence[str], root: Path, expected: str) -> None:

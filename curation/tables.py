@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -52,9 +53,14 @@ def write_table(table: Table, data: pa.Table | Iterable[Mapping[str, Any]], path
     arrow = data if isinstance(data, pa.Table) else to_arrow(table, data)
     arrow = arrow.select(list(table.columns)).cast(table.schema)
     order = pc.sort_indices(arrow, sort_keys=[(name, "ascending") for name in table.key])
-    arrow = arrow.take(order).combine_chunks().replace_schema_metadata(table.schema.metadata)
-    with writing(path) as temporary:
-        pq.write_table(arrow, temporary, row_group_size=ROW_GROUP, compression="zstd", store_schema=True)
+    if not np.array_equal(order.to_numpy(), np.arange(arrow.num_rows)):
+        arrow = arrow.take(order)
+    schema = arrow.schema.with_metadata(table.schema.metadata)
+    with writing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", store_schema=True) as file:
+        # A group at a time: the whole table in one piece would be a second copy of it.
+        for begin in range(0, max(1, arrow.num_rows), ROW_GROUP):
+            group = arrow.slice(begin, ROW_GROUP).combine_chunks().replace_schema_metadata(table.schema.metadata)
+            file.write_table(group, row_group_size=ROW_GROUP)
 
 
 def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -71,7 +77,7 @@ def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -
             f"{path} holds table '{name}' version {version}, expected '{table.name}' version {table.version}; "
             f"make it again with 'dvc repro'"
         )
-    return pq.read_table(path, columns=columns)
+    return pq.read_table(path, columns=None if columns is None else list(columns))
 
 
 def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:
@@ -99,7 +105,7 @@ def by_kind(statuses: Iterable[str]) -> dict[str, int]:
 
 IMAGES = Table(
     name="images",
-    version=1,
+    version=2,
     key=("dataset", "locator"),
     columns={
         "dataset": (pa.string(), "name of the dataset, such as places365"),
@@ -118,6 +124,12 @@ IMAGES = Table(
         "luma_mean": (pa.float32(), "mean luma, 0 to 1"),
         "luma_spread": (pa.float32(), "standard deviation of luma, 0 to 1"),
         "clipped": (pa.float32(), "share of pixels at or beyond 2 or 253 of 255 in every channel"),
+        "chroma": (pa.float32(), "largest less smallest channel of the most colourful hundredth, 0 (greyscale) to 1"),
+        "border": (pa.float32(), "share of the area under uniform bars at opposite edges, 0 to 1"),
+        "drawn": (
+            pa.float32(),
+            "how much looks drawn by a computer: share of flat blocks x of crisp ones among the rest",
+        ),
         "phash": (pa.uint64(), "64-bit perceptual hash of the DCT; null where unreadable"),
         "status": (pa.string(), "ok, or why the image could not be read"),
         "licence": (pa.string(), "licence of the dataset"),
@@ -167,7 +179,7 @@ PERSONS = Table(
 
 VERDICTS = Table(
     name="verdicts",
-    version=1,
+    version=2,
     key=("dataset", "locator"),
     columns={
         "dataset": (pa.string(), "name of the dataset"),
@@ -187,6 +199,9 @@ VERDICTS = Table(
         "luma_mean": (pa.float32(), "as in images"),
         "luma_spread": (pa.float32(), "as in images"),
         "clipped": (pa.float32(), "as in images"),
+        "chroma": (pa.float32(), "as in images"),
+        "border": (pa.float32(), "as in images"),
+        "drawn": (pa.float32(), "as in images"),
         "duplicate_of": (pa.string(), "locator of the image kept in its place; null where it is no duplicate"),
         "refine_ok": (pa.bool_(), "large enough to stand behind a refine crop without being enlarged over 1.25x"),
         "decision": (pa.string(), "a human's keep or reject; null where none"),

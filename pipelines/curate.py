@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
+from curation import judging, presence
 from curation.decisions import read_decisions
-from curation.judging import judge, summary
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table, write_table
 from pipelines.stage import Stage, run
 
@@ -15,11 +15,11 @@ log = logging.getLogger("cleanplate.curate")
 
 def body(stage: Stage) -> None:
     """Judge all images. Never runs a detector."""
-    images = read_table(IMAGES, Path("data/images.parquet"))
-    people = read_table(PEOPLE, Path("data/people.parquet"))
+    images = read_table(IMAGES, Path("data/images.parquet"), judging.COLUMNS)
+    people = read_table(PEOPLE, Path("data/people.parquet"), presence.COLUMNS)
     decisions = read_decisions(DECISIONS)
-    verdicts = judge(images, people, decisions, stage.params.curate)
-    metrics = summary(verdicts, decisions)
+    verdicts = judging.judge(images, people, decisions, stage.params.curate)
+    metrics = judging.summary(verdicts, decisions)
     write_table(VERDICTS, verdicts, stage.work.folder / OUT.name)
     stage.work.link_file(stage.work.folder / OUT.name, OUT)
     log.info("kept %(kept)d of %(images)d images", metrics)

@@ -21,7 +21,7 @@ class Spoiled:
     """One file that must not become a background."""
 
     kind: str
-    """Why: person, copy, blurred, black, white, flat, small, truncated, empty, text or system."""
+    """Why: person, copy, blurred, black, white, flat, small, bordered, grey, screen, truncated, empty, text, system."""
     path: str
     """Below the dataset's root."""
     data: bytes
@@ -52,6 +52,30 @@ def _shaken(image: Pixels) -> Pixels:
 
 def _unfocused(image: Pixels) -> Pixels:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), min(image.shape[:2]) / 60), np.uint8)
+
+
+def _letterboxed(image: Pixels) -> Pixels:
+    """As a frame of a wide film in a narrow one."""
+    out = image.copy()
+    high = len(out) // 9
+    out[:high] = out[-high:] = 0
+    return out
+
+
+def _grey(image: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _screenshot(random: np.random.Generator) -> Pixels:
+    """A window with a title, a list at its side and lines of text."""
+    shot = np.full((600, 800, 3), 250, np.uint8)
+    shot[:36], shot[36:, :150] = (70, 90, 130), (225, 228, 232)
+    for line in range(24):
+        bottom = 62 + 22 * line
+        words = "".join(chr(97 + int(letter)) if letter < 26 else " " for letter in random.integers(0, 31, 50))
+        cv2.putText(shot, words, (170, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (30, 30, 30), 1, cv2.LINE_AA)
+        cv2.putText(shot, words[:9], (12, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 60, 90), 1, cv2.LINE_AA)
+    return shot
 
 
 COPIES: tuple[Callable[[Pixels], bytes], ...] = (
@@ -102,6 +126,10 @@ def make(seed: int, sources: list[Path]) -> list[Spoiled]:
         folder, image = take(18 + k)
         data = jpeg(image)
         found.append(Spoiled("truncated", f"{folder}/truncated{k:03d}_00.jpg", data[: int(len(data) * share)]))
+    for k, (kind, spoil) in enumerate((("bordered", _letterboxed), ("grey", _grey))):
+        folder, image = take(24 + k)
+        found.append(Spoiled(kind, f"{folder}/{kind}000_00.jpg", jpeg(spoil(image))))
+    found.append(Spoiled("screen", f"{take(26)[0]}/screen000_00.jpg", jpeg(_screenshot(random))))
     words = b"<html><body><h1>404 Not Found</h1></body></html>\n"
     found.append(Spoiled("empty", f"{take(20)[0]}/empty000_00.jpg", b""))
     found.append(Spoiled("text", f"{take(21)[0]}/text000_00.jpg", words))

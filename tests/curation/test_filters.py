@@ -17,9 +17,13 @@ GOOD: dict[str, Any] = {
     "luma": [0.06, 0.94],
     "min_spread": 0.04,
     "max_clipped": 0.4,
+    "min_chroma": 0.03,
+    "max_border": 0.01,
+    "max_drawn": 0.35,
     "duplicate_distance": 6,
     "valid_share": 0.12,
     "test_share": 0.15,
+    "scene_cap": None,
     "refine_side": 448,
 }
 PARAMS = CurateParams.model_validate_json(json.dumps(GOOD))
@@ -31,12 +35,17 @@ ROW: dict[str, Any] = {
     "luma_mean": 0.45,
     "luma_spread": 0.2,
     "clipped": 0.01,
+    "chroma": 0.5,
+    "border": 0.0,
+    "drawn": 0.02,
     "person_score": 0.0,
     "person_best": 0.0,
     "person_share": 0.0,
     "person_note": None,
 }
-UNREAD = dict.fromkeys(("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "person_score"))
+UNREAD = dict.fromkeys(
+    ("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn", "person_score")
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +59,9 @@ UNREAD = dict.fromkeys(("width", "height", "sharpness", "luma_mean", "luma_sprea
         ({"luma_spread": 0.01}, "contrast: luma spread 0.010, under 0.04"),
         ({"clipped": 0.62}, "clipped: 62% of the pixels, over 40%"),
         ({"sharpness": 12.34}, "sharpness: 12.3, under 40"),
+        ({"chroma": 0.001}, "greyscale: chroma 0.001, under 0.03"),
+        ({"border": 0.2431}, "border: bars on 24% of the image, over 1%"),
+        ({"drawn": 0.613}, "drawn: 0.61, over 0.35: a screenshot, slide or page"),
         ({"person_score": 0.83, "person_best": 0.83, "person_share": 0.04}, "people: 0.83 over 4% of the image"),
         ({"person_score": 0.4}, "ok"),
         ({"person_score": None, "person_note": "no row"}, "people: not looked at (no row)"),

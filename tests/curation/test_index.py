@@ -16,10 +16,7 @@ from curation.index import (
     group_of,
     index_image,
     index_part,
-    measure,
-    perceptual_hash,
     require_images,
-    sharpness,
     tasks,
 )
 from curation.places365 import find_images
@@ -50,37 +47,6 @@ def test_the_corpus_becomes_rows(corpus, corpus_folder: Path, tmp_path: Path) ->
     assert rows["black.jpg"]["clipped"] == 1 and rows["black.jpg"]["luma_mean"] == 0
     write_table(IMAGES, rows.values(), tmp_path / "images.parquet")
     assert pq.read_table(tmp_path / "images.parquet").num_rows == len(rows)
-
-
-def test_measures_mean_what_they_say(scene) -> None:
-    image = scene()
-    blurred = cv2.GaussianBlur(image, (0, 0), 4)
-    assert sharpness(grey(blurred)) < 0.1 * sharpness(grey(image))
-    large = cv2.resize(image, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
-    assert sharpness(grey(large)) == pytest.approx(sharpness(grey(image)), rel=0.5)
-    half = np.full((100, 100, 3), 128, np.uint8)
-    half[:25] = 255
-    half[25:50, :, 0] = 255  # red alone is clipped: colour is left
-    row = measure(half)
-    assert row["clipped"] == 0.25
-    assert row["luma_mean"] == pytest.approx(grey(half).mean() / 255)
-    assert row["luma_spread"] == pytest.approx(grey(half).std() / 255)
-
-
-def test_near_duplicates_hash_alike_and_others_do_not(scene) -> None:
-    image = scene()
-    first = perceptual_hash(grey(image))
-    variants = {
-        "smaller": cv2.resize(image, (160, 120), interpolation=cv2.INTER_AREA),
-        "recompressed": cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1),
-        "darker": (image * 0.8).astype(np.uint8),
-        "cropped": image[2:-2, 2:-2],
-    }
-    for name, variant in variants.items():
-        assert (first ^ perceptual_hash(grey(variant))).bit_count() <= 6, name
-    for seed in range(1, 20):
-        assert (first ^ perceptual_hash(grey(scene(seed)))).bit_count() > 12
-    assert perceptual_hash(np.full((50, 60), 77, np.uint8)) == perceptual_hash(np.full((90, 20), 200, np.uint8))
 
 
 def test_the_group_comes_from_the_name() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from curation.decisions import Decision
 from curation.filters import CurateParams
 from curation.identity import content_id
-from curation.judging import judge, split_of, summary
+from curation.judging import judge, split_of, splits_of, summary
+from curation.reasons import SPLITS
 from curation.tables import IMAGES, PEOPLE, VERDICTS, to_arrow, write_table
 
 GOOD: dict[str, Any] = {
@@ -22,9 +23,13 @@ GOOD: dict[str, Any] = {
     "luma": [0.06, 0.94],
     "min_spread": 0.04,
     "max_clipped": 0.4,
+    "min_chroma": 0.03,
+    "max_border": 0.01,
+    "max_drawn": 0.35,
     "duplicate_distance": 6,
     "valid_share": 0.2,
     "test_share": 0.2,
+    "scene_cap": None,
     "refine_side": 448,
 }
 
@@ -56,6 +61,9 @@ def image(locator: str, **change: Any) -> dict[str, Any]:
         "luma_mean": 0.45,
         "luma_spread": 0.2,
         "clipped": 0.0,
+        "chroma": 0.5,
+        "border": 0.0,
+        "drawn": 0.02,
         # Far from all others: by chance two random hashes differ in about 32 bits.
         "phash": int(hashlib.sha256(locator.encode()).hexdigest()[:16], 16),
         "status": "ok",
@@ -119,7 +127,9 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 
 
 def test_unreadable_rows_stay_rows() -> None:
-    empty = dict.fromkeys(("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "phash"))
+    empty = dict.fromkeys(
+        ("width", "height", "sharpness", "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn", "phash")
+    )
     images = [
         image("none.jpg", **empty, image_id=None, status="not readable: gone"),
         image("half.jpg", **empty, status="truncated: x"),
@@ -230,3 +240,37 @@ def test_nothing_kept_is_an_error_with_the_counts() -> None:
     table = judge(to_arrow(IMAGES, images), to_arrow(PEOPLE, [*look("a"), *look("b")]), {}, params())
     with pytest.raises(ValueError, match=r"no background is left \(sharpness 1, size 1\)"):
         summary(table, {})
+
+
+def test_all_splits_at_once_are_those_of_one_by_one() -> None:
+    ids = [None if k % 9 == 0 else image_id(str(k)) for k in range(300)]
+    groups = [f"é{k % 20}" if k % 3 == 0 else None for k in range(300)]
+    found = splits_of(pa.chunked_array([ids[:7], ids[7:]]), pa.chunked_array([groups], pa.string()), params())
+    expected = [split_of(each, group, params()) for each, group in zip(ids, groups, strict=True)]
+    assert [None if place < 0 else SPLITS[place] for place in found] == expected
+
+
+def test_a_cap_keeps_the_lowest_hashes_of_each_scene() -> None:
+    images = [image(f"{k:03d}", scene=("kitchen", "barn", None)[k % 3]) for k in range(60)]
+    wish = Decision(max(row["image_id"] for row in images if row["scene"] == "barn"), "keep", "ana", "")
+    found = verdicts(images, None, wish, scene_cap=4)
+    for scene in ("kitchen", "barn"):
+        mine = sorted((row for row in found.values() if row["scene"] == scene), key=lambda row: row["image_id"])
+        lowest = {row["image_id"] for row in mine[: 4 if scene == "kitchen" else 3]}
+        assert {row["image_id"] for row in mine if row["kept"]} == lowest | (
+            {wish.image_id} if scene == "barn" else set()
+        )
+        assert {row["reason"] for row in mine if not row["kept"]} == {f"scene_cap: 4 of {scene} are kept already"}
+    assert all(row["kept"] for row in found.values() if row["scene"] is None)
+    # What another filter rejects leaves its place to the next.
+    images[0]["sharpness"] = 1.0
+    assert sum(row["kept"] for row in verdicts(images, None, scene_cap=20).values()) == 59
+    assert sum(row["kept"] for row in verdicts(images, None, scene_cap=19).values()) == 58
+
+
+def test_a_cap_leaves_the_splits_their_shares() -> None:
+    images = [image(f"{k:04d}", scene="kitchen") for k in range(1500)]
+    kept = [row["split"] for row in verdicts(images, None, scene_cap=500).values() if row["kept"]]
+    assert len(kept) == 500
+    assert kept.count("test") / 500 == pytest.approx(0.2, abs=0.05)
+    assert kept.count("valid") / 500 == pytest.approx(0.2, abs=0.05)

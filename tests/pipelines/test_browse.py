@@ -34,7 +34,9 @@ def write_project(folder: Path) -> None:
             "dataset": "places365", "locator": name, "image_id": content_id(data), "scene": name.split("/")[1],
             "indoor": name.startswith("b"), "width": 320 if ok else None, "height": 240 if ok else None,
             "sharpness": 321.5 if ok else None, "luma_mean": 0.5 if ok else None,
-            "luma_spread": 0.25 if ok else None, "clipped": 0.0 if ok else None, "licence": "CC0", "source": "test",
+            "luma_spread": 0.25 if ok else None, "clipped": 0.0 if ok else None,
+            "chroma": 0.5 if ok else None, "border": 0.0 if ok else None, "drawn": 0.0 if ok else None,
+            "licence": "CC0", "source": "test",
         }  # fmt: skip
         images.append(blank(IMAGES) | facts | {"bytes": len(data), "status": status})
         person = name.startswith("b/bar/person")

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from curation.identity import file_id
-from curation.index import group_of, measure
+from curation.index import group_of
 from curation.places365 import find_images
+from curation.quality import measure
 from pipelines.engine import PartError
 from pipelines.params import SampleParams, load
 from pipelines.sample import catalogue, places365, spoiled
@@ -37,7 +38,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
 
 
 def usable(root: Path) -> list[Path]:
-    bad = re.compile("(copy|blurred|black|white|flat|small|truncated|empty|text)[0-9]+_|" + "|".join(PEOPLE))
+    bad = re.compile(
+        "(copy|blurred|black|white|flat|small|bordered|grey|screen|truncated|empty|text)[0-9]+_|" + "|".join(PEOPLE)
+    )
     return [f for f in sorted((root / "data_large").rglob("*.jpg")) if not bad.match(f.name)]
 
 
@@ -110,12 +113,15 @@ def test_usable_images_are_apart_and_within_the_thresholds(sample: tuple[Path, d
         assert limits.luma[0] < figures["luma_mean"] < limits.luma[1]
         assert figures["luma_spread"] > limits.min_spread
         assert figures["clipped"] < limits.max_clipped
+        assert limits.min_chroma is not None and figures["chroma"] > limits.min_chroma
+        assert figures["border"] == 0 and limits.max_drawn is not None and figures["drawn"] < limits.max_drawn / 2
         assert min(figures["width"], figures["height"]) * 1.25 >= limits.refine_side
 
 
 def test_every_kind_of_rubbish_is_there(sample: tuple[Path, dict[str, int]]) -> None:
     root, counts = sample
     kinds = {"person", "copy", "blurred", "black", "white", "flat", "small", "truncated", "empty", "text", "system"}
+    kinds |= {"bordered", "grey", "screen"}
     assert kinds < counts.keys()
     limits = load().curate
     for file in root.rglob("*_00.jpg"):
@@ -136,6 +142,12 @@ def test_every_kind_of_rubbish_is_there(sample: tuple[Path, dict[str, int]]) -> 
             assert dark_or_bright or clipped or figures["luma_spread"] < limits.min_spread
         elif kind == "small":
             assert min(figures["width"], figures["height"]) < limits.min_side
+        elif kind == "bordered":
+            assert limits.max_border is not None and figures["border"] > 10 * limits.max_border
+        elif kind == "grey":
+            assert limits.min_chroma is not None and figures["chroma"] < limits.min_chroma / 2
+        elif kind == "screen":
+            assert limits.max_drawn is not None and figures["drawn"] > limits.max_drawn
     assert list(root.rglob(".DS_Store"))
 
 
