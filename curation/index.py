@@ -14,10 +14,14 @@ from curation.config import Section
 from curation.identity import content_id, item_id
 from curation.images import Rgb, decode_rgb
 from curation.places365 import Record
-from curation.sources import Source
+from curation.sources import OversizeError, Source
 from curation.tables import IMAGES, by_kind, part_length, write_table
 
 CHUNK = 500
+BYTES_A_PIXEL = 4
+"""What an uncompressed picture needs at most, but for rare 16-bit colour."""
+SPARE_BYTES = 64_000_000
+"""For what a picture may hold besides its first page: metadata, previews, further frames."""
 SHORT_SIDE = 256
 PART = "images.parquet"
 
@@ -30,7 +34,13 @@ class IndexParams(Section):
     group_pattern: str | None
     """Regular expression on the path; its group ``group`` names what an image was cut from. Null: none."""
     max_megapixels: float = Field(gt=0, le=170)
-    """Images above this are rows with a reason, never decoded (decompression bombs)."""
+    """Images above this are rows with a reason, never decoded (decompression bombs). Decoding takes about 8 bytes of
+    memory a pixel and worker. It bounds the file as well: 4 bytes a pixel and 64 MB, or it is never read."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Files above this are rows with a reason, never read."""
+        return int(self.max_megapixels * 1e6) * BYTES_A_PIXEL + SPARE_BYTES
 
     @field_validator("group_pattern")
     @classmethod
@@ -92,7 +102,9 @@ def index_image(record: Record, source: Source, dataset: Dataset, params: IndexP
     if record.reason is not None:
         return row | {"status": record.reason}
     try:
-        data = source.read(record.locator)
+        data = source.read(record.locator, params.max_bytes)
+    except OversizeError as error:
+        return row | {"status": f"too large: {error} for a picture of {params.max_megapixels:g} megapixels"}
     except (OSError, ValueError) as error:
         return row | {"status": f"not readable: {_words(error)}"}
     row |= {"image_id": content_id(data), "bytes": len(data)}
