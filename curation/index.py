@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from curation.config import Section
 from curation.identity import content_id, item_id
 from curation.images import Rgb, decode_rgb
+from curation.known import listing, worth_keeping
 from curation.places365 import Record
 from curation.sources import OversizeError, Source
-from curation.tables import IMAGES, by_kind, part_length, write_table
+from curation.tables import IMAGES, by_kind, part_length, to_arrow, write_table
 
 CHUNK = 500
 BYTES_A_PIXEL = 4
@@ -24,6 +26,7 @@ SPARE_BYTES = 64_000_000
 """For what a picture may hold besides its first page: metadata, previews, further frames."""
 SHORT_SIDE = 256
 PART = "images.parquet"
+KEPT = "kept.parquet"
 
 Row = dict[str, Any]
 
@@ -71,26 +74,37 @@ class IndexTask(NamedTuple):
     dataset: Dataset
     params: IndexParams
     records: tuple[Record, ...]
+    settled_ns: int
+    """Files that changed later than this are not kept for later runs; see :func:`curation.known.worth_keeping`."""
 
 
 def tasks(
-    records: Sequence[Record], root: Path, dataset: Dataset, params: IndexParams, chunk: int | None = None
+    records: Sequence[Record],
+    root: Path,
+    dataset: Dataset,
+    params: IndexParams,
+    chunk: int | None = None,
+    settled_ns: int = 0,
 ) -> dict[str, IndexTask]:
-    """Cut the records into chunks. A chunk's key holds a hash of what it lists: a changed folder is read again."""
+    """Cut the records into chunks. A chunk's key holds a hash of what it lists: a changed file is read again."""
     chunk = chunk or part_length(len(records), CHUNK)
     cut: dict[str, IndexTask] = {}
     for start in range(0, len(records), chunk):
         part = tuple(records[start : start + chunk])
-        listed = item_id(*(word for record in part for word in (record.locator, record.size, record.scene or "")))
-        cut[f"{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part)
+        listed = item_id(*(str(word) for record in part for word in record))
+        cut[f"{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part, settled_ns)
     return cut
 
 
 def index_part(task: IndexTask, folder: Path) -> None:
-    """Index one chunk into ``folder/images.parquet``. Pure: the same files give the same bytes."""
+    """Index one chunk into ``folder/images.parquet``. Pure: the same files give the same bytes.
+
+    Beside it ``kept.parquet`` holds what a later run may take over.
+    """
     source = Source(task.root)
-    rows = (index_image(record, source, task.dataset, task.params) for record in task.records)
+    rows = to_arrow(IMAGES, (index_image(record, source, task.dataset, task.params) for record in task.records))
     write_table(IMAGES, rows, folder / PART)
+    pq.write_table(worth_keeping(rows, listing(task.records), task.settled_ns), folder / KEPT)
 
 
 def index_image(record: Record, source: Source, dataset: Dataset, params: IndexParams) -> Row:
