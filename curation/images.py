@@ -8,10 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from curation.signatures import is_cut, name_content, objection_to_jpeg
+
 Rgb: TypeAlias = npt.NDArray[np.uint8]
 """An image: (H, W, 3) uint8, RGB, rows from the top."""
 
-_SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
+"""What is decoded, told by content. Pillow knows more, among them EPS, which it would hand to Ghostscript to run."""
+_ROWS = 256
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,10 +33,13 @@ def decode_rgb(data: bytes, max_megapixels: float | None = None, least_side: int
     With ``least_side`` a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as its long side keeps that many pixels:
     several times as fast, for whoever does not need more.
 
-    Grey, palette, CMYK and 16-bit files are converted; of an animation the first frame is taken. Colour profiles are
-    not applied. Raises ValueError whose text starts with a short reason and a colon, fit for a table's status:
-    ``empty``, ``not an image``, ``truncated``, ``too large`` (above ``max_megapixels``, found before any pixel is
-    decoded), ``transparent`` (a see-through picture shows no scene there) or ``unsupported``.
+    Only content counts: a picture of one of :data:`FORMATS` with another's name is fine. Grey, palette, CMYK and
+    16-bit files are converted; of an animation or several pages the first is taken; what follows a picture's end is
+    ignored. Colour profiles are not applied. Raises ValueError whose text starts with a kind and a colon, fit for a
+    table's status: ``empty``, ``not an image``, ``truncated`` (cut off or damaged: some pixels are not what was
+    photographed), ``too large`` (above ``max_megapixels``, found before any pixel is decoded, or a compressed text that
+    unpacks to more than Pillow's MAX_TEXT_CHUNK), ``transparent`` (a see-through picture shows no scene there) or
+    ``unsupported`` (a picture, but of a kind that is not decoded).
     """
     if not data:
         raise ValueError("empty: the file has no bytes")
@@ -40,7 +47,9 @@ def decode_rgb(data: bytes, max_megapixels: float | None = None, least_side: int
         # Size is judged below, against the caller's limit; Pillow's own guess only adds a warning.
         warnings.simplefilter("ignore")
         try:
-            image = Image.open(io.BytesIO(data))
+            if objection := objection_to_jpeg(data):
+                raise _Refused(objection)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_size(image.size, max_megapixels)
             if least_side is not None:
                 share = min(1.0, least_side / max(image.size))
@@ -54,22 +63,24 @@ def decode_rgb(data: bytes, max_megapixels: float | None = None, least_side: int
         except Image.DecompressionBombError as error:
             raise ValueError(f"too large: {error}") from error
         except UnidentifiedImageError as error:
-            if data.startswith(_SIGNATURES):
-                raise ValueError(f"unsupported: the header is cut off or of a rare kind ({len(data)} bytes)") from error
-            raise ValueError(f"not an image: starts with {data[:8]!r}") from error
+            raise ValueError(name_content(data)) from error
         except Exception as error:
             # Decoders meet arbitrary bytes and raise nearly everything, from struct.error to KeyError.
             words = str(error) or type(error).__name__
-            kind = "truncated" if _is_cut(words) else "unsupported"
-            raise ValueError(f"{kind}: {words}") from error
+            raise ValueError(f"{_kind(words, data)}: {words}") from error
 
 
 class _Refused(Exception):
     pass
 
 
-def _is_cut(words: str) -> bool:
-    return any(hint in words.lower() for hint in ("truncat", "broken", "unexpected end", "not enough", "data stream"))
+def _kind(words: str, data: bytes) -> str:
+    if "MAX_TEXT" in words:
+        return "too large"
+    damaged = any(
+        hint in words.lower() for hint in ("truncat", "broken", "unexpected end", "not enough", "data stream")
+    )
+    return "truncated" if damaged or is_cut(data) else "unsupported"
 
 
 def _check_size(size: tuple[int, int], max_megapixels: float | None) -> None:
@@ -89,9 +100,11 @@ def _turn(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Rgb:
     if image.mode.startswith("I;16"):
-        deep = np.asarray(image).astype(np.uint32)
-        grey = ((deep + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        deep = np.asarray(image)
+        rgb = np.empty((*deep.shape, 3), np.uint8)
+        for top in range(0, len(deep), _ROWS):  # all at once would take four times the picture
+            rgb[top : top + _ROWS] = ((deep[top : top + _ROWS].astype(np.uint32) + 128) // 257)[:, :, None]
+        return rgb
     if image.mode in ("I", "F"):
         raise _Refused(f"unsupported: {image.mode} pixels of 32 bits, whose range is not known; save it with 8 bits")
     if image.has_transparency_data:

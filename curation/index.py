@@ -5,18 +5,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from curation.config import Section
 from curation.identity import content_id, item_id
 from curation.images import decode_rgb
+from curation.known import listing, worth_keeping
 from curation.places365 import Record
 from curation.quality import measure
-from curation.sources import Source
-from curation.tables import IMAGES, by_kind, part_length, write_table
+from curation.sources import OversizeError, Source
+from curation.tables import IMAGES, by_kind, part_length, to_arrow, write_table
 
 CHUNK = 500
+BYTES_A_PIXEL = 4
+"""What an uncompressed picture needs at most, but for rare 16-bit colour."""
+SPARE_BYTES = 64_000_000
+"""For what a picture may hold besides its first page: metadata, previews, further frames."""
 PART = "images.parquet"
+KEPT = "kept.parquet"
 
 Row = dict[str, Any]
 
@@ -27,7 +34,13 @@ class IndexParams(Section):
     group_pattern: str | None
     """Regular expression on the path; its group ``group`` names what an image was cut from. Null: none."""
     max_megapixels: float = Field(gt=0, le=170)
-    """Images above this are rows with a reason, never decoded (decompression bombs)."""
+    """Images above this are rows with a reason, never decoded (decompression bombs). Decoding takes about 8 bytes of
+    memory a pixel and worker. It bounds the file as well: 4 bytes a pixel and 64 MB, or it is never read."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Files above this are rows with a reason, never read."""
+        return int(self.max_megapixels * 1e6) * BYTES_A_PIXEL + SPARE_BYTES
 
     @field_validator("group_pattern")
     @classmethod
@@ -58,26 +71,37 @@ class IndexTask(NamedTuple):
     dataset: Dataset
     params: IndexParams
     records: tuple[Record, ...]
+    settled_ns: int
+    """Files that changed later than this are not kept for later runs; see :func:`curation.known.worth_keeping`."""
 
 
 def tasks(
-    records: Sequence[Record], root: Path, dataset: Dataset, params: IndexParams, chunk: int | None = None
+    records: Sequence[Record],
+    root: Path,
+    dataset: Dataset,
+    params: IndexParams,
+    chunk: int | None = None,
+    settled_ns: int = 0,
 ) -> dict[str, IndexTask]:
-    """Cut the records into chunks. A chunk's key holds a hash of what it lists: a changed folder is read again."""
+    """Cut the records into chunks. A chunk's key holds a hash of what it lists: a changed file is read again."""
     chunk = chunk or part_length(len(records), CHUNK)
     cut: dict[str, IndexTask] = {}
     for start in range(0, len(records), chunk):
         part = tuple(records[start : start + chunk])
-        listed = item_id(*(word for record in part for word in (record.locator, record.size, record.scene or "")))
-        cut[f"{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part)
+        listed = item_id(*(str(word) for record in part for word in record))
+        cut[f"{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part, settled_ns)
     return cut
 
 
 def index_part(task: IndexTask, folder: Path) -> None:
-    """Index one chunk into ``folder/images.parquet``. Pure: the same files give the same bytes."""
+    """Index one chunk into ``folder/images.parquet``. Pure: the same files give the same bytes.
+
+    Beside it ``kept.parquet`` holds what a later run may take over.
+    """
     source = Source(task.root)
-    rows = (index_image(record, source, task.dataset, task.params) for record in task.records)
+    rows = to_arrow(IMAGES, (index_image(record, source, task.dataset, task.params) for record in task.records))
     write_table(IMAGES, rows, folder / PART)
+    pq.write_table(worth_keeping(rows, listing(task.records), task.settled_ns), folder / KEPT)
 
 
 def index_image(record: Record, source: Source, dataset: Dataset, params: IndexParams) -> Row:
@@ -89,7 +113,9 @@ def index_image(record: Record, source: Source, dataset: Dataset, params: IndexP
     if record.reason is not None:
         return row | {"status": record.reason}
     try:
-        data = source.read(record.locator)
+        data = source.read(record.locator, params.max_bytes)
+    except OversizeError as error:
+        return row | {"status": f"too large: {error} for a picture of {params.max_megapixels:g} megapixels"}
     except (OSError, ValueError) as error:
         return row | {"status": f"not readable: {_words(error)}"}
     row |= {"image_id": content_id(data), "bytes": len(data)}

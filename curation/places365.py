@@ -1,12 +1,15 @@
 """Places365 in each official layout, packed or not, and plain folders of photographs -> image records."""
 
+import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from curation.sources import Source, locator_of
+from curation.signatures import name_content
+from curation.sources import OversizeError, Source, locator_of
 from curation.storage import open_store
 
 CATEGORIES = "categories_places365.txt"
@@ -14,8 +17,26 @@ INDOOR = "IO_places365.txt"
 VALID = "places365_val.txt"
 LISTS = (CATEGORIES, INDOOR, VALID)
 PHOTOS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".avif"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".gif",
+        ".ppm",
+        ".pgm",
+        ".avif",
+        ".jp2",
+    }
 )
+UNREAD = frozenset({".heic", ".heif", ".jxl", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"})
+LIST_BYTES = 64_000_000
+"""A longer file is no list: the longest that is read, places365_val.txt, has 1 MB."""
 PACKED = frozenset({".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar"})
 EXPECTED = "data_large/, train/, val_large/ or a .tar"
 _SCENES_BY_LETTER = re.compile(r"data_(large|256)(_standard|_challenge)?")
@@ -36,6 +57,10 @@ class Record(NamedTuple):
     """From the official list; None where unknown."""
     reason: str | None
     """Why it is no image, known without reading it; None for a candidate."""
+    mtime_ns: int = 0
+    """When the file (for a member: its tar) was written; with ``ctime_ns``, what tells a changed file from a known."""
+    ctime_ns: int = 0
+    """When the file's content, name or rights last changed."""
 
 
 class Found(NamedTuple):
@@ -70,6 +95,7 @@ class _File(NamedTuple):
     name: str
     size: int
     reason: str | None
+    times: tuple[int, int] = (0, 0)
 
 
 def find_images(root: str | Path) -> Found:
@@ -85,17 +111,22 @@ def find_images(root: str | Path) -> Found:
     files: list[_File] = []
     archives: list[str] = []
     for entry in open_store(root).list():
-        if entry.path.lower().endswith(".tar"):
+        times = (entry.mtime_ns, entry.ctime_ns)
+        if entry.path.lower().endswith(".tar") and entry.reason is None:
             archives.append(_legible(entry.path))
-            files.extend(_members(root, entry.path))
+            files.extend(file._replace(times=times) for file in _members(root, entry.path))
         else:
-            files.append(_File(locator_of(entry.path), _legible(entry.path), entry.size, _objection(entry.path)))
-    lists = [file for file in files if PurePosixPath(file.name).name in LISTS]
+            reason = entry.reason or _objection(entry.path)
+            files.append(_File(locator_of(entry.path), _legible(entry.path), entry.size, reason, times))
+    lists = [file for file in files if file.name.rpartition("/")[2] in LISTS]
     labels = read_labels(Source(root), lists)
     used = {file.locator for file in lists}
-    known = labels.known
-    by_folder = {scene.replace("/", "-"): scene for scene in known}
-    records = [_record(file, labels, known, by_folder) for file in files if file.locator not in used]
+    scene_of = _scenes(labels)
+    records: list[Record] = []
+    while files:  # taken off one by one: at 1.8 million, two lists of the same files are too many
+        file = files.pop()
+        if file.locator not in used:
+            records.append(_record(file, labels, scene_of))
     records.sort(key=lambda record: record.locator)
     return Found(records, tuple(sorted(file.name for file in lists)), tuple(sorted(archives)))
 
@@ -118,7 +149,10 @@ def read_labels(source: Source, lists: Iterable[_File]) -> Labels:
 
 
 def _pairs(source: Source, file: _File) -> Iterator[tuple[str, int]]:
-    text = source.read(file.locator).decode("utf-8", "replace")
+    try:
+        text = source.read(file.locator, LIST_BYTES).decode("utf-8", "replace")
+    except OversizeError as error:
+        raise ValueError(f"{file.name}: {error}, is no official list; get it again") from error
     for count, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -135,13 +169,17 @@ def _official(name: str) -> str:
 
 
 def _legible(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _objection(path: str) -> str | None:
-    suffix = PurePosixPath(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122  (a path object for each of 1.8 million takes seconds)
     if suffix in PHOTOS:
         return None
+    if suffix in UNREAD:
+        return f"unsupported: {suffix} pictures are not read; convert it to JPEG or PNG"
+    if suffix == ".tar":
+        return "not an image: a tar inside a tar is not read; unpack the outer one"
     if suffix in PACKED:
         return f"not an image: {suffix} archives are not read; unpack it, or repack it as a plain .tar"
     return f"not an image: {suffix} file" if suffix else "not an image: the name has no suffix"
@@ -150,20 +188,49 @@ def _objection(path: str) -> str | None:
 def _members(root: str | Path, path: str) -> Iterator[_File]:
     """List a tar's members. Whatever stops the listing is a file of its own with that reason."""
     end = 0
-    with open_store(root).open(path) as file:
-        try:
+    try:
+        with open_store(root).open(path) as file:
+            kind = name_content(file.read(512)).rpartition(": ")[2]
+            if kind in ("gzip", "bzip2", "xz", "zstd"):
+                raise _Refused(f"it is compressed ({kind}), so its members cannot be read in place; unpack it")
+            file.seek(0)
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 while (member := tar.next()) is not None:
                     tar.members = []  # type: ignore[attr-defined]  # else 1.8 million members stay in memory
+                    # A size below zero leads back for ever (CVE-2025-8194).
+                    if member.size < 0 or tar.offset <= end:
+                        raise _Refused("a member of a size below zero; get it again")
                     end = max(end, member.offset_data)
                     if not member.isdir():
                         yield _member(path, member)
-                complete = file.seek(0, 2) >= tar.offset
-        except (tarfile.TarError, OSError, EOFError) as error:
-            yield _File(locator_of(path, end, 0), _legible(path), 0, f"archive: {error}; get it again")
-            return
-    if not complete:
-        yield _File(locator_of(path, end, 0), _legible(path), 0, "archive: it ends inside a member; get it again")
+                stop = tar.offset
+            if file.seek(0, os.SEEK_END) < stop:
+                raise _Refused("it ends inside a member; get it again")
+            if hidden := _behind(file, stop):
+                raise _Refused(
+                    f"{hidden} bytes behind its end are not read: damage, or tars joined by 'cat'; get it again"
+                )
+    except _Refused as refused:
+        yield _broken(path, end, str(refused))
+    except OSError as error:
+        yield _broken(path, end, f"{error.strerror or 'missing or not a regular file'}; get it again")
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        yield _broken(path, end, f"{error}; get it again")
+
+
+class _Refused(Exception):
+    pass
+
+
+def _broken(path: str, end: int, words: str) -> _File:
+    return _File(locator_of(path, end, 0), _legible(path), 0, f"archive: {words}")
+
+
+def _behind(file: BinaryIO, stop: int) -> int:
+    """Bytes after a tar's end where they are more than padding, else 0."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(stop)
+    return size - stop if file.read(1 << 20).strip(b"\0") else 0
 
 
 def _member(path: str, member: tarfile.TarInfo) -> _File:
@@ -174,17 +241,31 @@ def _member(path: str, member: tarfile.TarInfo) -> _File:
     return _File(locator_of(path, member.offset_data, 0), name, 0, f"not an image: a {what} inside a tar is not read")
 
 
-def _record(file: _File, labels: Labels, known: frozenset[str], by_folder: dict[str, str]) -> Record:
-    scene = scene_of(file.name, labels, known, by_folder)
+def _record(file: _File, labels: Labels, scene_of: Callable[[str], str | None]) -> Record:
+    scene = scene_of(file.name)
     indoor = None if scene is None else labels.indoor.get(scene)
-    return Record(file.locator, file.name, file.size, scene, indoor, file.reason)
+    return Record(file.locator, file.name, file.size, scene, indoor, file.reason, *file.times)
 
 
-def scene_of(name: str, labels: Labels, known: frozenset[str], by_folder: dict[str, str]) -> str | None:
-    """Tell the scene from a file's path (or, in a validation folder, from the list); None where nothing tells."""
-    *folders, base = PurePosixPath(name).parts
-    if base in labels.valid and any(folder.startswith("val") for folder in folders):
-        return labels.scenes.get(labels.valid[base])
+def _scenes(labels: Labels) -> Callable[[str], str | None]:
+    """Tells the scene from a file's path or, in a validation folder, from the list; None where nothing tells."""
+    known = labels.known
+    by_folder = {scene.replace("/", "-"): scene for scene in known}
+
+    @cache  # 1.8 million files lie in a few hundred folders
+    def folder_scene(folder: str) -> tuple[bool, str | None]:
+        folders = PurePosixPath(folder).parts
+        return any(name.startswith("val") for name in folders), _folder_scene(folders, known, by_folder)
+
+    def scene_of(name: str) -> str | None:
+        folder, _, base = name.rpartition("/")
+        validation, scene = folder_scene(folder)
+        return labels.scenes.get(labels.valid.get(base, -1), scene) if validation else scene
+
+    return scene_of
+
+
+def _folder_scene(folders: tuple[str, ...], known: frozenset[str], by_folder: dict[str, str]) -> str | None:
     for place, folder in enumerate(folders):
         rest = folders[place + 1 :]
         if _SCENES_BY_LETTER.fullmatch(folder) and len(rest) > 1 and len(rest[0]) == 1:
@@ -196,7 +277,7 @@ def scene_of(name: str, labels: Labels, known: frozenset[str], by_folder: dict[s
     return _known(folders, known, by_folder)
 
 
-def _known(folders: list[str], known: frozenset[str], by_folder: dict[str, str]) -> str | None:
+def _known(folders: tuple[str, ...], known: frozenset[str], by_folder: dict[str, str]) -> str | None:
     """The official name that a path ends in: nested (church/indoor), or flat as in places365_standard."""
     for start in range(len(folders)):
         path = "/".join(folders[start:])

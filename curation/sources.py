@@ -54,29 +54,34 @@ def parse(locator: str) -> Place:
     return Place(path, int(span["offset"]), int(span["size"])) if span else Place(path)
 
 
+class OversizeError(ValueError):
+    """More bytes than the caller allows; nothing of them was kept."""
+
+
 class Source:
     """Reads the files of one dataset. Holds no open file, so that it can be pickled to workers."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
-    def read(self, locator: str) -> bytes:
-        """Return all bytes behind a locator.
+    def read(self, locator: str, most: int | None = None) -> bytes:
+        """Return all bytes behind a locator, at most ``most`` where that is given.
 
-        Raises ValueError for a locator that leads out of the root or past the end of its archive, and OSError
-        (FileNotFoundError, PermissionError, ...) where the file cannot be read. Symbolic links that lie in the
-        dataset are followed: whoever laid out the folder may point elsewhere, a locator may not.
+        Raises OversizeError for more than that, ValueError for a locator that leads out of the root or past the end of
+        its archive, and OSError (FileNotFoundError, PermissionError, ...) where the file cannot be read. Symbolic links
+        that lie in the dataset are followed: whoever laid out the folder may point elsewhere, a locator may not.
         """
         place = parse(locator)
         with open_store(self.root).open(place.path) as file:
-            if place.offset is None or place.size is None:
-                return file.read()
-            # Asked first: a wrong size must not become an allocation of that size.
+            # Asked first: a wrong or huge size must not become an allocation of that size.
             end = file.seek(0, os.SEEK_END)
-            if place.offset + place.size > end:
+            offset, size = place.offset or 0, end if place.size is None else place.size
+            if most is not None and size > most:
+                raise OversizeError(f"{size} bytes, over {most}")
+            if offset + size > end:
                 raise ValueError(f"{locator}: the archive ends at byte {end}; it is cut short or was replaced")
-            file.seek(place.offset)
-            return file.read(place.size)
+            file.seek(offset)
+            return file.read(size)
 
 
 def read_bytes(root: str | Path, locator: str) -> bytes:

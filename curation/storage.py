@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,16 @@ class Entry:
     """Bytes."""
     mtime_ns: int
     """Modification time in nanoseconds, 0 where the store has none."""
+    ctime_ns: int = 0
+    """Time of the last change of content, name or rights in nanoseconds; no program can set it. 0 where unknown."""
+    reason: str | None = None
+    """Why this is not a file to read, such as a folder that may not be listed; None for files."""
+
+
+class _Folder(NamedTuple):
+    path: Path
+    prefix: str
+    above: frozenset[tuple[int, int]]
 
 
 class Store(Protocol):
@@ -48,34 +58,66 @@ class LocalStore:
         return target.open("rb")
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """List all files below a prefix, sorted by path, following symbolic links to files and folders."""
+        """List all files below a prefix, sorted by path, following symbolic links to files and folders.
+
+        What cannot be told apart (broken links, pipes, files that vanish meanwhile) is listed with no size, so that
+        reading it fails with a reason; a folder that may not be listed is an entry with that reason. Raises
+        FileNotFoundError for a missing prefix and OSError where the prefix itself may not be listed.
+        """
         top = self.root / prefix
         if not top.is_dir():
             raise FileNotFoundError(f"{top} is not a folder; check the root in paths.yaml")
-        yield from self._walk(top, prefix.strip("/"), frozenset())
-
-    def _walk(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
-        stat = folder.stat()
-        here = (stat.st_dev, stat.st_ino)
-        if here in above:  # a link that leads back up would never end
-            return
-        with os.scandir(folder) as scan:
-            # Sorted as full paths compare: "a.x" before "a/b" as in a sorted list of the files.
-            entries = sorted(scan, key=lambda e: e.name + "/" if e.is_dir() else e.name)
-        for entry in entries:
-            path = f"{prefix}/{entry.name}" if prefix else entry.name
-            if entry.is_dir():
-                yield from self._walk(Path(entry.path), path, above | {here})
-            elif entry.is_file():
-                stat = entry.stat()
-                yield Entry(path, stat.st_size, stat.st_mtime_ns)
-            else:  # a broken link: listed, so that reading it fails with a reason
-                yield Entry(path, 0, 0)
+        # A stack of its own, for folders can nest deeper than Python's calls.
+        open_folders = [_listed(_Folder(top, prefix.strip("/"), frozenset()))]
+        while open_folders:
+            item = next(open_folders[-1], None)
+            if item is None:
+                open_folders.pop()
+            elif isinstance(item, Entry):
+                yield item
+            else:
+                try:
+                    open_folders.append(_listed(item))
+                except OSError as error:
+                    yield Entry(item.prefix, 0, 0, 0, f"not readable: a folder: {error.strerror}")
 
     def put(self, path: str, data: bytes) -> None:
         """Write a whole file through a temporary name and a rename."""
         with writing(self.root / path) as temporary:
             temporary.write_bytes(data)
+
+
+def _listed(folder: _Folder) -> Iterator[Entry | _Folder]:
+    stat = folder.path.stat()
+    here = (stat.st_dev, stat.st_ino)
+    if here in folder.above:  # a link that leads back up would never end
+        return iter(())
+    with os.scandir(folder.path) as scan:
+        # Sorted as full paths compare: "a.x" before "a/b" as in a sorted list of the files.
+        entries = sorted(((f"{e.name}/" if _is(e, "dir") else e.name, e) for e in scan), key=lambda pair: pair[0])
+    return _items(entries, folder.prefix, folder.above | {here})
+
+
+def _items(
+    entries: list[tuple[str, os.DirEntry[str]]], prefix: str, above: frozenset[tuple[int, int]]
+) -> Iterator[Entry | _Folder]:
+    for name, entry in entries:
+        path = f"{prefix}/{entry.name}" if prefix else entry.name
+        if name.endswith("/"):
+            yield _Folder(Path(entry.path), path, above)
+            continue
+        try:
+            stat = entry.stat() if _is(entry, "file") else None
+        except OSError:
+            stat = None
+        yield Entry(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) if stat else Entry(path, 0, 0)
+
+
+def _is(entry: os.DirEntry[str], kind: str) -> bool:
+    try:
+        return entry.is_dir() if kind == "dir" else entry.is_file()
+    except OSError:  # a link onto itself, say
+        return False
 
 
 def open_store(url: str | Path) -> Store:

@@ -22,6 +22,7 @@ from curation.identity import file_id, item_id
 from curation.storage import writing
 
 CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
+CODE_FOLDERS = ("curation", "compositing", "training", "pipelines")
 STALE_DAYS = 7
 ORPHAN_SECONDS = 30.0
 
@@ -71,6 +72,13 @@ def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path
     for dep in entry.get("deps", []):
         parts += [str(dep), _digest(Path(dep))]
     return item_id(*parts)[:16]
+
+
+def code_digest(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> str:
+    """Hash the code that ``dvc.yaml`` says the stage depends on, without its data and parameters."""
+    deps = [str(dep) for dep in _load_yaml(dvc_yaml)["stages"][stage]["deps"]]
+    code = [dep for dep in deps if dep.split("/")[0] in CODE_FOLDERS]
+    return item_id(*(word for dep in code for word in (dep, _digest(Path(dep)))))
 
 
 def _md5(path: Path) -> str:

@@ -61,6 +61,7 @@ def test_what_is_no_image_has_a_reason(tmp_path: Path) -> None:
     reasons = {name: record.reason for name, record in by_name(tmp_path).items()}
     assert reasons.pop("a.jpg") is None
     assert set(reasons) == {"notes.txt", "Thumbs", "more.tar.gz", "b.heic"}
+    assert (reasons.pop("b.heic") or "").startswith("unsupported: .heic")
     assert all(reason and reason.startswith("not an image: ") for reason in reasons.values())
 
 
