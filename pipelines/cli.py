@@ -77,7 +77,7 @@ def scan(
     from pipelines.params import load
     from pipelines.paths import roots
     from pipelines.presets import set_value
-    from pipelines.scan import Listing
+    from pipelines.scan import Listing, record
     from pipelines.scan import scan as walk
 
     params = load()
@@ -85,13 +85,14 @@ def scan(
         console.print("The sample needs no scan: its stage stamps what it made.")
         return
     for name, root in roots(params)._asdict().items():
+        before = getattr(params.data, name).digest
         with console.status(f"{name}: walking {root}") as status:
-            for step in walk(root, SCANS / f"{name}.parquet", rehash):
+            for step in walk(root, SCANS / f"{name}.parquet", rehash, before):
                 if isinstance(step, int):
                     status.update(f"{name}: {step:,} files")
         assert isinstance(step, Listing)
-        before = getattr(params.data, name).digest
         set_value(f"data.{name}.digest", step.digest)
+        record(step, SCANS / f"{name}.parquet")
         news = "unchanged" if step.digest == before else f"digest {step.digest}"
         console.print(
             f"{name}: {step.files:,} files, {step.bytes / 1e9:.1f} GB; "

@@ -53,6 +53,7 @@ def body(stage: Stage) -> None:
 
 
 def _find(root: Path) -> tuple[list[Record], pa.Table]:
+    log.info("listing %s", root)
     found = find_images(root)
     log.info("%d files, lists read: %s", len(found.records), ", ".join(found.lists) or "none")
     for name in found.archives:

@@ -1,7 +1,17 @@
 """``cleanplate scan``: a listing digest a dataset, so that ``dvc repro`` never walks millions of files.
 
-The digest covers relative paths and sizes: a teammate's copy under another root has the same one. A file whose
-time changed while its size did not is *suspicious*; ``rehash`` reads those and adds their content to the digest.
+What is compared with the last scan's listing is name, size and time of each file: nothing is read that did not change.
+Every folder is walked and every file asked for its size, for a file rewritten in place leaves its folder's time alone:
+skipping folders by their time would miss it.
+
+The digest is ``BASE`` or ``BASE+MARK``. The base covers names and sizes, so every copy of the same tree has the same
+one, wherever it lies, however it was copied, whatever was scanned before. A file whose time changed while its size did
+not is *suspicious*; ``rehash`` reads it, and the contents read so become the mark, to tell DVC that the data changed.
+Another's copy cannot know which files those were. So a digest that params.yaml brings along stands, mark and all, while
+names and sizes agree and this scan found no content changed: a teammate's fresh scan agrees with yours, and no two
+scans take turns. What that cannot see is an old copy of a file that was changed in place.
+(The first rehash of a file cannot compare, and counts as a change; ``index`` then reads that file only, and where its
+rows come out the same, nothing after it runs.)
 """
 
 from collections.abc import Iterator
@@ -12,9 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.identity import file_id, item_id
+from curation.sources import locator_of
 from curation.storage import LocalStore, writing
 
-COLUMNS = ("path", "size", "mtime_ns", "content")
+SCHEMA = pa.schema(
+    [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("content", pa.string())],
+    metadata={"schema_version": "2"},
+)
+"""One row a file, in walking order; ``path`` as a locator, for Parquet holds no names that are not UTF-8."""
+STEP = 20_000
 
 
 class Listing(NamedTuple):
@@ -27,64 +43,85 @@ class Listing(NamedTuple):
     removed: int
     changed: int
     suspicious: list[str]
-    """Same size, another time: content may differ. Empty after a rehash."""
+    """Same size, another time: content may differ. Empty after a rehash, but for what cannot be read."""
+    table: pa.Table
+    """The listing, for :func:`record`."""
 
 
-class _Known(NamedTuple):
-    size: int
-    mtime_ns: int
-    content: str | None
+def scan(root: Path, cache: Path, rehash: bool = False, agreed: str | None = None) -> Iterator[int | Listing]:
+    """Walk a dataset (stat only) against the listing of the last scan in ``cache``; ``agreed`` is the digest in use.
 
-
-def _read(cache: Path) -> dict[str, _Known]:
-    if not cache.is_file():
-        return {}
-    table = pq.read_table(cache).to_pydict()
-    return {p: _Known(s, m, c) for p, s, m, c in zip(*(table[name] for name in COLUMNS), strict=True)}
-
-
-def scan(root: Path, cache: Path, rehash: bool = False) -> Iterator[int | Listing]:
-    """Walk a dataset (stat only) against the listing of the last scan; write the new listing to ``cache``.
-
-    Yields the running count of files now and then, and the :class:`Listing` last.
-    Raises FileNotFoundError where the root is missing or holds no file.
+    Yields the running count of files now and then, and the :class:`Listing` last. Hand that to :func:`record` once
+    the digest is stored. Raises FileNotFoundError where the root is missing or holds no file.
     """
     known = _read(cache)
-    rows: dict[str, _Known] = {}
+    place = {path: row for row, path in enumerate(known["path"].to_pylist())}
+    sizes, times = known["size"].to_pylist(), known["mtime_ns"].to_pylist()
+    contents = known["content"]
+    rows: dict[str, list[str | int | None]] = {name: [] for name in SCHEMA.names}
     suspicious: list[str] = []
-    added = changed = 0
+    added = changed = met = in_place = 0
     for entry in LocalStore(root).list():
-        old = known.get(entry.path)
-        content = old.content if old else None
+        path = locator_of(entry.path)
+        old = place.get(path)
+        time, content = entry.mtime_ns, None
         if old is None:
             added += 1
-        elif old.size != entry.size:
-            changed += 1
-            content = None
-        elif old.mtime_ns != entry.mtime_ns:
-            if rehash:
-                content = file_id(root / entry.path)
+        else:
+            met += 1
+            if sizes[old] != entry.size:
                 changed += 1
             else:
-                suspicious.append(entry.path)
-        # A suspicious file keeps the time it was last trusted at, so that it stays suspicious until rehashed.
-        mtime = old.mtime_ns if old and suspicious and suspicious[-1] == entry.path else entry.mtime_ns
-        rows[entry.path] = _Known(entry.size, mtime, content)
-        if len(rows) % 20_000 == 0:
-            yield len(rows)
-    if not rows:
+                content = contents[old].as_py()
+                if times[old] != entry.mtime_ns:
+                    now = _hash(root / entry.path) if rehash else None
+                    if now is None:
+                        suspicious.append(path)
+                        time = times[old]  # when it was last trusted, so that it stays suspicious until rehashed
+                    elif now != content:
+                        content = now
+                        changed += 1
+                        in_place += 1
+        for column, value in zip(rows.values(), (path, entry.size, time, content), strict=True):
+            column.append(value)
+        if len(rows["path"]) % STEP == 0:
+            yield len(rows["path"])
+    if not rows["path"]:
         raise FileNotFoundError(f"{root} holds no files; check the root with 'cleanplate use full'")
-    _write(rows, cache)
-    removed = len(known.keys() - rows.keys())
-    digest = item_id(*(part for path, row in rows.items() for part in (path, row.size, row.content or "")))
-    yield Listing(digest, len(rows), sum(r.size for r in rows.values()), added, removed, changed, suspicious)
+    table = pa.table(list(rows.values()), schema=SCHEMA)
+    digest = _digest(rows, agreed, bool(in_place))
+    total = sum(int(size or 0) for size in rows["size"])
+    yield Listing(digest, table.num_rows, total, added, len(place) - met, changed, suspicious, table)
 
 
-def _write(rows: dict[str, _Known], cache: Path) -> None:
-    columns = [list(rows), *(list(column) for column in zip(*rows.values(), strict=True))]
-    types = (pa.string(), pa.int64(), pa.int64(), pa.string())
-    # Names that are not UTF-8 reach Python with surrogates; Parquet strings cannot hold those.
-    columns[0] = [path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for path in columns[0]]
-    table = pa.Table.from_arrays([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names=list(COLUMNS))
+def record(listing: Listing, cache: Path) -> None:
+    """Keep a listing for the next scan.
+
+    Not before its digest is in params.yaml: a scan that is stopped in between finds the same changes again.
+    """
     with writing(cache) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(listing.table, temporary)
+
+
+def _read(cache: Path) -> pa.Table:
+    if cache.is_file():
+        table = pq.read_table(cache)
+        if table.schema.equals(SCHEMA, check_metadata=True):
+            return table
+    return SCHEMA.empty_table()
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return file_id(path)
+    except OSError:
+        return None
+
+
+def _digest(rows: dict[str, list[str | int | None]], agreed: str | None, in_place: bool) -> str:
+    pairs = zip(rows["path"], rows["size"], strict=True)
+    base = item_id(*(word for pair in pairs for word in pair if word is not None))
+    if agreed is not None and agreed.partition("+")[0] == base and not in_place:
+        return agreed
+    read = [(path, content) for path, content in zip(rows["path"], rows["content"], strict=True) if content is not None]
+    return f"{base}+{item_id(*(str(word) for pair in read for word in pair))[:8]}" if read else base

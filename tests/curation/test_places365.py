@@ -1,3 +1,4 @@
+import io
 import tarfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def write(root: Path, *paths: str) -> None:
 
 
 def lists(root: Path) -> None:
+    root.mkdir(exist_ok=True)
     (root / "categories_places365.txt").write_text(CATEGORIES)
     (root / "IO_places365.txt").write_text(INDOOR)
     (root / "places365_val.txt").write_text(VALID)
@@ -49,6 +51,86 @@ def test_every_official_layout(tmp_path: Path) -> None:
     assert all(r.locator == r.name and r.reason is None for r in found.records)
     assert [r.locator for r in found.records] == sorted(want)
     assert found.lists == ("IO_places365.txt", "categories_places365.txt", "places365_val.txt")
+
+
+# Archive -> its members and what they show, as the official download page offers them and as torchvision unpacks them.
+OFFICIAL = {
+    "train_large_places365standard.tar": {
+        "data_large/a/airfield/00000001.jpg": ("airfield", False),
+        "data_large/c/church/indoor/00000002.jpg": ("church/indoor", True),
+    },
+    "train_large_places365challenge.tar": {"data_large/k/kitchen/00000003.jpg": ("kitchen", True)},
+    "train_256_places365standard.tar": {"data_256/c/church/outdoor/00000004.jpg": ("church/outdoor", False)},
+    "renamed_by_torchvision.tar": {"data_256_standard/k/kitchen/00000005.jpg": ("kitchen", True)},
+    "val_large.tar": {"val_large/Places365_val_00000001.jpg": ("church/indoor", True)},
+    "val_256.tar": {"val_256/Places365_val_00000002.jpg": ("kitchen", True)},
+    "test_large.tar": {"test_large/Places365_test_00000001.jpg": (None, None)},
+    "test_256.tar": {"test_256/Places365_test_00000001.jpg": (None, None)},
+    "places365standard_easyformat.tar": {
+        "places365_standard/train/church-outdoor/00000006.jpg": ("church/outdoor", False),
+        "places365_standard/val/kitchen/Places365_val_00000002.jpg": ("kitchen", True),
+    },
+}
+
+
+def pack(archive: Path, *names: str) -> None:
+    archive.parent.mkdir(exist_ok=True)
+    with tarfile.open(archive, "w") as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(name)
+            tar.addfile(info, io.BytesIO(name.encode()))
+
+
+@pytest.mark.parametrize("labels", ["beside", "in a folder", "packed", "packed below a folder"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_every_official_archive_packed_or_unpacked_wherever_its_lists_are(
+    tmp_path: Path, packed: bool, labels: str
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    lists(tmp_path if "packed" in labels else root if labels == "beside" else root / "filelist")
+    if "packed" in labels:
+        below = "filelist_places365/" if "below" in labels else ""
+        with tarfile.open(root / "filelist_places365-standard.tar", "w") as tar:
+            for path in tmp_path.glob("*.txt"):
+                tar.add(path, below + path.name)
+    for archive, members in OFFICIAL.items():
+        pack(root / archive, *members) if packed else write(root / archive.removesuffix(".tar"), *members)
+    found = find_images(root)
+    want = {name: told for members in OFFICIAL.values() for name, told in members.items()}
+    got = {}
+    for record in found.records:
+        name = record.name if packed else record.name.partition("/")[2]
+        assert Source(root).read(record.locator) == name.encode() and record.reason is None
+        got[name] = (record.scene, record.indoor)
+    assert got == want
+    assert sorted(Path(name).name for name in found.lists) == sorted(
+        ["IO_places365.txt", "categories_places365.txt", "places365_val.txt"]
+    )
+
+
+def test_without_lists_the_folders_still_tell(tmp_path: Path) -> None:
+    write(tmp_path, "data_large/c/church/indoor/1.jpg", "places365_standard/val/kitchen/Places365_val_00000001.jpg")
+    (tmp_path / "places365_val.txt").write_text(VALID)  # numbers, but no names for them
+    assert [record.scene for record in find_images(tmp_path).records] == ["church/indoor", "kitchen"]
+
+
+def test_lists_that_label_nothing_and_other_companions_are_rows(tmp_path: Path) -> None:
+    write(
+        tmp_path, "1.jpg", "places365_train_standard.txt", "places365_test.txt", "train.txt", "md5sum.txt", ".DS_Store"
+    )
+    reasons = {name: record.reason for name, record in by_name(tmp_path).items()}
+    assert reasons.pop("1.jpg") is None and len(reasons) == 5
+    assert all((reason or "").startswith("not an image: ") for reason in reasons.values())
+
+
+def test_a_list_too_long_to_be_one_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "1.jpg")
+    with (tmp_path / "places365_val.txt").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ValueError, match=r"places365_val.txt: 1000000000000 bytes, over .* is no official list"):
+        find_images(tmp_path)
 
 
 def test_the_root_may_be_data_large_itself(tmp_path: Path) -> None:
