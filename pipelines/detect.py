@@ -1,11 +1,15 @@
-"""Stage ``detect``: who is in the picture. The slow stage; a killed run goes on where it stopped."""
+"""Stage ``detect``: who is in the picture. The slow stage: a killed run goes on, and no image is looked at twice."""
 
 import logging
 from pathlib import Path
 
+import pyarrow as pa
+
 from curation.detectors.build import build_observer
 from curation.people import PART, detect_part, summary, targets_of, tasks
+from curation.seen import known_people
 from curation.tables import IMAGES, PEOPLE, join_tables, read_table, write_table
+from pipelines import kept
 from pipelines.detectors import find_observer
 from pipelines.engine import run_parts
 from pipelines.paths import roots
@@ -13,20 +17,32 @@ from pipelines.stage import Stage, run
 
 IMAGES_IN = Path("data/images.parquet")
 OUT = Path("data/people.parquet")
+PACKAGES = ("pillow", "opencv-python-headless", "numpy", "onnxruntime")
 log = logging.getLogger("cleanplate.detect")
 
 
 def body(stage: Stage) -> None:
-    """Look for people in all images."""
-    spec = find_observer(stage.params.detect)
-    log.info("detector: %s", build_observer(spec).name)
+    """Look for people in all images that no earlier run looked at in the same way."""
+    params = stage.params.detect
+    spec = find_observer(params)
+    name = build_observer(spec).name
+    log.info("detector: %s", name)
     images = read_table(IMAGES, IMAGES_IN, ["dataset", "locator", "image_id", "status"])
-    cut = tasks(targets_of(images), roots(stage.params).places365, spec)
+    calibration = spec.calibration.read_text(encoding="utf-8") if spec.calibration else None
+    stamp = kept.stamp_of("detect", PACKAGES, [name, params.model_dump(mode="json"), calibration])
+    kept.mark(stage.work.folder, stamp)
+    earlier = kept.load("detect", stamp, PART)
+    known = known_people(images, PEOPLE.schema.empty_table() if earlier is None else earlier)
+    del earlier
+    fresh = targets_of(images.take(pa.array(known.todo)))
+    log.info("%s known, %s to look at", f"{images.num_rows - len(fresh):,}", f"{len(fresh):,}")
+    cut = tasks(fresh, roots(stage.params).places365, spec)
     parts = run_parts(cut, detect_part, stage.work.parts, "people")
-    table = join_tables(PEOPLE, [part / PART for part in parts])
+    table = pa.concat_tables([known.people, join_tables(PEOPLE, [part / PART for part in parts])])
     metrics = summary(table)
     write_table(PEOPLE, table, stage.work.folder / OUT.name)
     stage.work.link_file(stage.work.folder / OUT.name, OUT)
+    kept.save("detect", stamp, table)
     log.info("people in %(with_person)d of %(images)d images", metrics)
     stage.write_metrics(metrics)
 

@@ -102,6 +102,27 @@ def test_a_new_threshold_never_asks_the_detector(project: Path, run: Callable[..
         run("curate")
 
 
+def test_a_photograph_is_looked_at_once(
+    project: Path, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One new, one moved: only the new one is looked at, and the tables are those of a run from nothing."""
+    caplog.set_level("INFO")
+    run("index", "detect")
+    photos = project / "photos" / "data_large" / "k" / "kitchen"
+    (photos / "moved.png").write_bytes((photos / "1.png").read_bytes())
+    (photos / "1.png").unlink()
+    (photos / "new.png").write_bytes((photos / "2.png").read_bytes() + b"\n")  # another content, the same picture
+    caplog.clear()
+    run("index", "detect")
+    assert "8 known, 2 to look at" in caplog.text  # the empty file is told again
+    tables = [Path(f"data/{name}.parquet").read_bytes() for name in ("images", "people")]
+    monkeypatch.setenv("CLEANPLATE_WORK", str(project / "elsewhere"))
+    caplog.clear()
+    run("index", "detect")
+    assert "0 known, 10 to look at" in caplog.text
+    assert [Path(f"data/{name}.parquet").read_bytes() for name in ("images", "people")] == tables
+
+
 def test_nothing_to_read_names_the_root_and_the_layout(project: Path, run: Callable[..., None]) -> None:
     (project / "nothing").mkdir()
     (project / "paths.yaml").write_text("places365: nothing\nvideomatte: photos\n")
