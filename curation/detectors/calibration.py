@@ -78,7 +78,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def fit(scores: Array, person: npt.NDArray[np.bool_]) -> Logistic:
-    """Fit a logistic regression with a ridge to scores (N, K), 0 to 1, and labels (N,).
+    """Fit a logistic regression with a ridge to scores (N, V, K), 0 to 1, of V views each, and labels (N,).
 
     Raises ValueError where all labels are the same.
     """
@@ -86,8 +86,8 @@ def fit(scores: Array, person: npt.NDArray[np.bool_]) -> Logistic:
 
     if person.all() or not person.any():
         raise ValueError("all labelled images show people, or none does: label some of both kinds")
-    odds = np.vectorize(_odds, otypes=[float])(scores)
-    model = LogisticRegression(C=STRENGTH, max_iter=1000).fit(odds, person)
+    odds = np.vectorize(_odds, otypes=[float])(scores).reshape(-1, scores.shape[2])
+    model = LogisticRegression(C=STRENGTH, max_iter=1000).fit(odds, person.repeat(scores.shape[1]))
     return Logistic(
         coefficients=tuple(round(float(value), 4) for value in model.coef_[0]),
         intercept=round(float(model.intercept_[0]), 4),
@@ -95,8 +95,11 @@ def fit(scores: Array, person: npt.NDArray[np.bool_]) -> Logistic:
 
 
 def cross_validate(scores: Array, person: npt.NDArray[np.bool_], seed: int = 0) -> Array:
-    """Predict each image (N,) by fits that had not seen it: ten folds, alike in people, ten times over, the mean."""
-    total = np.zeros(len(person))
+    """Predict by fits that had not seen the photograph: ten folds, alike in people, ten times over, the mean.
+
+    ``scores``: (N, V, K), V views of each of N photographs; ``person``: (N,); returns (N, V).
+    """
+    total = np.zeros(scores.shape[:2])
     for time in range(TIMES):
         fold = np.zeros(len(person), int)
         order = rng(seed, "folds", time).permutation(len(person))
@@ -107,7 +110,7 @@ def cross_validate(scores: Array, person: npt.NDArray[np.bool_], seed: int = 0) 
             if not (fold == held).any():
                 continue
             fitted = fit(scores[fold != held], person[fold != held])
-            total[fold == held] += [fitted(row) for row in scores[fold == held].tolist()]
+            total[fold == held] += [[fitted(view) for view in views] for views in scores[fold == held].tolist()]
     return total / TIMES
 
 

@@ -25,7 +25,7 @@ def drawn(count: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
 def test_a_fit_finds_who_can_be_trusted() -> None:
     scores, person = drawn(400, 1.0)
     scores[:, 1] = np.random.default_rng(1).random(400)  # the second only guesses
-    model = fit(scores, person)
+    model = fit(scores[:, None], person)
     assert model.coefficients[0] > 5 * abs(model.coefficients[1])
     assert model((0.9, 0.5)) > 0.9 > 0.1 > model((0.1, 0.5))
 
@@ -34,16 +34,16 @@ def test_cross_validation_does_not_flatter() -> None:
     """Labels that hang on nothing: a fit would seem to know some of them, a prediction of the unseen cannot."""
     scores = np.random.default_rng(2).random((60, 20))
     person = np.random.default_rng(3).random(60) < 0.5
-    model = fit(scores, person)
+    model = fit(scores[:, None], person)
     seen = np.mean([(model(row) > 0.5) == label for row, label in zip(scores.tolist(), person, strict=True)])
-    unseen = np.mean((cross_validate(scores, person) > 0.5) == person)
+    unseen = np.mean((cross_validate(scores[:, None], person)[:, 0] > 0.5) == person)
     assert seen > 0.75 and unseen < 0.65
-    assert np.array_equal(cross_validate(scores, person), cross_validate(scores, person))
+    assert np.array_equal(cross_validate(scores[:, None], person), cross_validate(scores[:, None], person))
 
 
 def test_labels_of_one_kind_teach_nothing() -> None:
     with pytest.raises(ValueError, match="label some of both"):
-        fit(np.full((5, 2), 0.5), np.ones(5, bool))
+        fit(np.full((5, 1, 2), 0.5), np.ones(5, bool))
 
 
 def test_a_calibration_is_a_file(tmp_path: Path) -> None:
