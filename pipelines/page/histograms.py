@@ -35,11 +35,11 @@ def scores(verdicts: pd.DataFrame, threshold: float) -> str:
     """Draw the best person score of each image where anything was found, kept and rejected, and the threshold."""
     score = verdicts["person_score"]
     nobody, unseen = int((score == 0).sum()), int(score.isna().sum())
-    words = f"score<br>left out: {nobody:,} images with nobody, {unseen:,} not looked at"
+    words = f"score<br>left out: {nobody:,} images with nobody,<br>{unseen:,} not looked at"
     some = verdicts[score > 0]
     edges = np.linspace(0, 1, BINS + 1)
     figure = _histogram(some["person_score"], some["kept"], edges, [(threshold, f"{threshold:g}")], words)
-    figure.update_layout(title="best person score", margin_b=64)
+    figure.update_layout(title="best person score", margin_b=80)
     return figure_html(figure)
 
 
