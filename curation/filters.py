@@ -47,7 +47,7 @@ class CurateParams(Section):
     scene_cap: int | None = Field(ge=1)
     """At most this many backgrounds are kept of a scene; null: all. Which ones, the hash of their content tells."""
     refine_side: int = Field(ge=1)
-    """Side of a square crop of the refine set, pixels: a background whose short side is 1.25 times smaller still fills it.
+    """Side of a square crop of the refine set, pixels; ``refine_ok``: a background whose short side x 1.25 reaches it.
 
     2048 asks for 1639 pixels. What ``plan`` adds (an oblong crop, the margin of a moved camera) it checks itself.
     """
