@@ -47,7 +47,10 @@ class CurateParams(Section):
     scene_cap: int | None = Field(ge=1)
     """At most this many backgrounds are kept of a scene; null: all. Which ones, the hash of their content tells."""
     refine_side: int = Field(ge=1)
-    """Short side of a crop that a background of the refine set must fill without being enlarged over 1.25x."""
+    """Side of a square crop of the refine set, pixels; ``refine_ok``: a background whose short side x 1.25 reaches it.
+
+    2048 asks for 1639 pixels. What ``plan`` adds (an oblong crop, the margin of a moved camera) it checks itself.
+    """
 
     @model_validator(mode="after")
     def _fits(self) -> "CurateParams":

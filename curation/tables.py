@@ -203,7 +203,10 @@ VERDICTS = Table(
         "border": (pa.float32(), "as in images"),
         "drawn": (pa.float32(), "as in images"),
         "duplicate_of": (pa.string(), "locator of the image kept in its place; null where it is no duplicate"),
-        "refine_ok": (pa.bool_(), "large enough to stand behind a refine crop without being enlarged over 1.25x"),
+        "refine_ok": (
+            pa.bool_(),
+            "short side x 1.25 reaches curate.refine_side: fills a refine crop without being enlarged over 1.25x",
+        ),
         "decision": (pa.string(), "a human's keep or reject; null where none"),
         "licence": (pa.string(), "licence of the dataset"),
         "source": (pa.string(), "where the dataset comes from"),

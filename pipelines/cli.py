@@ -290,6 +290,31 @@ def audit_sample(
 
 
 @app.command()
+def curation(
+    out: Annotated[Path, typer.Option(help="The page")] = Path("report/curation.html"),
+) -> None:
+    """Write a page on what curation kept and why: yields, reasons, scores, thresholds and the borderline of each.
+
+    Needs what `dvc repro curate` makes and nothing that is trained.
+    """
+    from curation.storage import writing
+    from pipelines.page.build import curation_page
+    from pipelines.params import load
+    from pipelines.paths import roots
+
+    params = load()
+    try:
+        places365 = roots(params).places365
+    except FileNotFoundError as error:
+        console.print(f"{error}; the page shows no photographs", highlight=False)
+        places365 = None
+    html = curation_page(params, Path("data"), places365)
+    with writing(out) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    console.print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def fetch_weights(
     source: Annotated[str | None, typer.Argument(help="A known name, a URL or a file; none: list the names")] = None,
     sha256: Annotated[str, typer.Option(help="Checksum it must have; 8 digits or more")] = "",

@@ -23,8 +23,7 @@ def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def galleries(verdicts: pd.DataFrame, people: pd.DataFrame, read: Read, count: int, blur: bool) -> list[dict[str, Any]]:
     """Return one gallery for the kept and one for each rule that rejected: title, total, pictures with captions."""
-    found = people[(people["role"] == "verdict") & (people["score"].fillna(0) >= SMALLEST_SCORE)]
-    boxes = {locator: part[["x", "y", "w", "h"]].to_numpy().tolist() for locator, part in found.groupby("locator")}
+    boxes = boxes_by_locator(people)
     shown = [("kept", verdicts[verdicts["kept"]])]
     rejected = verdicts[~verdicts["kept"]]
     for rule, total in rejected["rule"].value_counts(sort=True).sort_index().items():
@@ -34,11 +33,18 @@ def galleries(verdicts: pd.DataFrame, people: pd.DataFrame, read: Read, count: i
     for title, rows in shown:
         few = spread(rows, count if title == "kept" else max(4, count // 2))
         pictures = [
-            _picture(row, read, boxes.get(row["locator"], []) if blur and not row["kept"] else [])
+            _picture(row, read, [box for _, *box in boxes.get(row["locator"], [])] if blur and not row["kept"] else [])
             for row in few.to_dict("records")
         ]
         result.append({"title": title, "total": len(rows), "pictures": pictures})
     return result
+
+
+def boxes_by_locator(people: pd.DataFrame) -> dict[str, list[list[float]]]:
+    """Return each image's detections worth showing: score, x, y, w, h."""
+    found = people[(people["role"] == "verdict") & (people["score"].fillna(0) >= SMALLEST_SCORE)]
+    columns = ["score", "x", "y", "w", "h"]
+    return {str(locator): part[columns].to_numpy().tolist() for locator, part in found.groupby("locator")}
 
 
 def _picture(row: dict[str, Any], read: Read, hide: list[Any]) -> dict[str, Any]:

@@ -1,14 +1,26 @@
 """Puts the chapters into the template."""
 
 import json
-from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow.compute as pc
 
 from compositing.tables import FRAMES, PLAN
 from curation.sources import Source
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
-from pipelines.page import backgrounds, card, composites, curves, evaluation
+from pipelines.page import backgrounds, borderline, card, composites, curves, evaluation, histograms
+from pipelines.page.limits import limits
 from pipelines.params import Params
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+SHOWN = (
+    "locator", "image_id", "kept", "reason", "rule", "scene", "width", "height", "person_score", "sharpness",
+    "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn",
+)  # fmt: skip
 
 
 def page(params: Params, data: Path, metrics: Path, places365: Path | None, params_text: str) -> str:
@@ -16,7 +28,6 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
 
     ``places365`` is None where the raw photographs are not at hand: their places stay empty.
     """
-    from jinja2 import Environment, StrictUndefined
     from plotly.offline import get_plotlyjs
 
     images, people, verdicts, frames, plan = (
@@ -28,11 +39,9 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
     shown = params.report
     drawn = [*data.glob("*.parquet"), *data.glob("models/*.safetensors")]
     read = Source(places365).read if places365 else _not_at_hand
-    template = (files("pipelines") / "templates" / "report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
     from markupsafe import Markup
 
-    return environment.from_string(template).render(
+    return _template("report.html.j2").render(
         preset=params.data.preset,
         summary=f"{counts[0][1]:,} of {len(verdicts):,} backgrounds kept, {len(plan):,} composites.",
         verdict=evaluation.verdict(test),
@@ -41,8 +50,7 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
         table=evaluation.table(test),
         predictions=evaluation.predictions(data / "evaluation"),
         composites=composites.rows(data / "shards", data / "shards.parquet", ("base", "refine"), shown.composites),
-        rejected=Markup(curves.rejected(counts)),
-        galleries=backgrounds.galleries(verdicts, people, read, shown.backgrounds, shown.blur_people),
+        chapter=_curation(verdicts, people, read, params),
         curves=[Markup(f) for name in ("train_base", "train_refine") for f in curves.training(metrics / name, name)],
         card=card.rows(images, verdicts, frames, plan),
         hashes=card.hashes(drawn),
@@ -51,6 +59,49 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
         commit=card.commit(),
         plotly_js=Markup(get_plotlyjs()),
     )
+
+
+def curation_page(params: Params, data: Path, places365: Path | None) -> str:
+    """Return what curation did as one self-contained HTML page; it needs no more than the curation stages made.
+
+    ``places365`` as for :func:`page`. Raises as :func:`curation.tables.read_table`.
+    """
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    verdicts = read_table(VERDICTS, data / "verdicts.parquet", SHOWN).to_pandas()
+    people = read_table(PEOPLE, data / "people.parquet", ["locator", "score", "x", "y", "w", "h"])
+    found = people.filter(pc.greater_equal(people["score"], backgrounds.SMALLEST_SCORE)).to_pandas()
+    return _template("curation.html.j2").render(
+        preset=params.data.preset,
+        summary=f"{int(verdicts['kept'].sum()):,} of {len(verdicts):,} backgrounds kept.",
+        chapter=_curation(verdicts, found, Source(places365).read if places365 else _not_at_hand, params),
+        plotly_js=Markup(get_plotlyjs()),
+    )
+
+
+def _curation(verdicts: pd.DataFrame, people: pd.DataFrame, read: backgrounds.Read, params: Params) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    shown, curate = params.report, params.curate
+    galleries = backgrounds.galleries(verdicts, people, read, shown.backgrounds, shown.blur_people)
+    return {
+        "rejected": Markup(curves.rejected(backgrounds.counts(verdicts))),
+        "yields": Markup(histograms.yields(verdicts)),
+        "scores": Markup(histograms.scores(verdicts, curate.person_score)),
+        "measures": [Markup(figure) for figure in histograms.measures(verdicts, limits(curate))],
+        "galleries": [
+            *galleries,
+            *borderline.sheets(verdicts, people, read, curate, max(2, shown.backgrounds // 2), shown.blur_people),
+        ],
+    }
+
+
+def _template(name: str) -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(name)
 
 
 def _not_at_hand(locator: str) -> bytes:

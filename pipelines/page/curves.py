@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
+KEPT, REJECTED = "#3a7d44", "#b5523b"
 LAYOUT = {
     "template": "plotly_white",
     "height": 320,
@@ -14,7 +15,8 @@ LAYOUT = {
 CONFIG = {"displayModeBar": False, "responsive": True}
 
 
-def _html(figure: go.Figure) -> str:
+def figure_html(figure: go.Figure) -> str:
+    """Return a figure as HTML that needs plotly.js once on the page, and fits its place."""
     return str(figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG))
 
 
@@ -34,17 +36,19 @@ def training(folder: Path, title: str) -> list[str]:
         figure.update_xaxes(title="step")
         if all((frame.iloc[:, -1] > 0).all() for _, frame in curves):
             figure.update_yaxes(type="log")
-        figures.append(_html(figure))
+        figures.append(figure_html(figure))
     return figures
 
 
 def rejected(counts: list[tuple[str, int]]) -> str:
     """Draw how many backgrounds were kept, and rejected by each rule."""
     names, values = zip(*reversed(counts), strict=True)
-    colours = ["#3a7d44" if name == "kept" else "#b5523b" for name in names]
+    colours = [KEPT if name == "kept" else REJECTED for name in names]
     figure = go.Figure(layout={**LAYOUT, "height": 80 + 30 * len(names), "title": "backgrounds by verdict"})
     figure.add_bar(x=values, y=names, orientation="h", marker_color=colours, text=values, textposition="outside")
-    return _html(figure)
+    figure.update_xaxes(range=[0, 1.15 * max(1, *values)])
+    figure.update_yaxes(automargin=True)
+    return figure_html(figure)
 
 
 def comparison(table: dict[str, dict[str, dict[str, float]]], metric: str, title: str) -> str:
@@ -55,4 +59,4 @@ def comparison(table: dict[str, dict[str, dict[str, float]]], metric: str, title
         values = [table[strength].get(method, {}).get(metric) for strength in table]
         words = [f"{v:.1f}" for v in values]
         figure.add_bar(x=list(table), y=values, name=method, text=words, textposition="outside")
-    return _html(figure)
+    return figure_html(figure)

@@ -274,3 +274,9 @@ def test_a_cap_leaves_the_splits_their_shares() -> None:
     assert len(kept) == 500
     assert kept.count("test") / 500 == pytest.approx(0.2, abs=0.05)
     assert kept.count("valid") / 500 == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize(("short", "fine"), [(1639, True), (1638, False), (4000, True)])
+def test_refine_ok_is_what_fills_a_crop_enlarged_by_a_quarter(short: int, fine: bool) -> None:
+    for width, height in ((short, 5000), (5000, short)):
+        assert verdicts([image("a", width=width, height=height)], refine_side=2048)["a"]["refine_ok"] is fine

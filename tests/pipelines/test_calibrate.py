@@ -43,9 +43,9 @@ def test_the_threshold_lies_in_the_middle_of_those_that_do_alike(tmp_path: Path)
     found = calibrate.calibrate(tmp_path, labels, WEIGHTS, 0.02)
     assert found.calibration.detectors == ("a@1", "b@1")
     assert (found.chosen.recall.share, found.chosen.false_alarms.share) == (1, 0)
-    between = [found.calibration.tiled((level / 255,) * 3) for level in (90, 115, 140)]
-    assert between[0] < found.calibration.threshold < between[2]
-    assert found.calibration.threshold == pytest.approx(between[1], abs=0.15)
+    dark, light = (found.calibration.tiled((level / 255,) * 3) for level in (87, 140))
+    assert dark < found.calibration.threshold < light
+    assert found.calibration.threshold == pytest.approx((dark * light) ** 0.5, abs=0.05)
     assert (found.calibration.images, found.calibration.with_people) == (len(levels), sum(labels.values()))
 
 
