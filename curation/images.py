@@ -78,7 +78,8 @@ def _kind(words: str, data: bytes) -> str:
     if "MAX_TEXT" in words:
         return "too large"
     damaged = any(
-        hint in words.lower() for hint in ("truncat", "broken", "unexpected end", "not enough", "data stream")
+        hint in words.lower()
+        for hint in ("truncat", "broken", "unexpected end", "not enough", "data stream", "decoder error")
     )
     return "truncated" if damaged or is_cut(data) else "unsupported"
 

@@ -2,15 +2,14 @@
 
 import os
 import re
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from curation.signatures import name_content
 from curation.sources import OversizeError, Source, locator_of
 from curation.storage import open_store
+from curation.tarlist import list_tar
 
 CATEGORIES = "categories_places365.txt"
 INDOOR = "IO_places365.txt"
@@ -186,59 +185,9 @@ def _objection(path: str) -> str | None:
 
 
 def _members(root: str | Path, path: str) -> Iterator[_File]:
-    """List a tar's members. Whatever stops the listing is a file of its own with that reason."""
-    end = 0
-    try:
-        with open_store(root).open(path) as file:
-            kind = name_content(file.read(512)).rpartition(": ")[2]
-            if kind in ("gzip", "bzip2", "xz", "zstd"):
-                raise _Refused(f"it is compressed ({kind}), so its members cannot be read in place; unpack it")
-            file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                while (member := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # else 1.8 million members stay in memory
-                    # A size below zero leads back for ever (CVE-2025-8194).
-                    if member.size < 0 or tar.offset <= end:
-                        raise _Refused("a member of a size below zero; get it again")
-                    end = max(end, member.offset_data)
-                    if not member.isdir():
-                        yield _member(path, member)
-                stop = tar.offset
-            if file.seek(0, os.SEEK_END) < stop:
-                raise _Refused("it ends inside a member; get it again")
-            if hidden := _behind(file, stop):
-                raise _Refused(
-                    f"{hidden} bytes behind its end are not read: damage, or tars joined by 'cat'; get it again"
-                )
-    except _Refused as refused:
-        yield _broken(path, end, str(refused))
-    except OSError as error:
-        yield _broken(path, end, f"{error.strerror or 'missing or not a regular file'}; get it again")
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
-        yield _broken(path, end, f"{error}; get it again")
-
-
-class _Refused(Exception):
-    pass
-
-
-def _broken(path: str, end: int, words: str) -> _File:
-    return _File(locator_of(path, end, 0), _legible(path), 0, f"archive: {words}")
-
-
-def _behind(file: BinaryIO, stop: int) -> int:
-    """Bytes after a tar's end where they are more than padding, else 0."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(stop)
-    return size - stop if file.read(1 << 20).strip(b"\0") else 0
-
-
-def _member(path: str, member: tarfile.TarInfo) -> _File:
-    name = _legible(member.name)
-    if member.isreg() and not member.issparse():
-        return _File(locator_of(path, member.offset_data, member.size), name, member.size, _objection(member.name))
-    what = "sparse file" if member.issparse() else "link" if member.issym() or member.islnk() else "special file"
-    return _File(locator_of(path, member.offset_data, 0), name, 0, f"not an image: a {what} inside a tar is not read")
+    for member in list_tar(root, path):
+        reason = member.reason or _objection(member.name)
+        yield _File(locator_of(path, member.offset, member.size), _legible(member.name), member.size, reason)
 
 
 def _record(file: _File, labels: Labels, scene_of: Callable[[str], str | None]) -> Record:

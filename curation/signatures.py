@@ -38,6 +38,8 @@ def name_content(data: bytes) -> str:
             return f"truncated: it ends in the header, after {len(data)} bytes"
         return f"unsupported: the header is damaged or of a rare kind ({len(data)} bytes)"
     if data[4:8] == b"ftyp":
+        if data[8:12] in (b"avif", b"avis"):
+            return f"unsupported: the header is damaged or of a rare kind ({len(data)} bytes)"
         brand = _BMFF_PICTURES.get(data[8:12])
         return (
             f"unsupported: {brand} pictures are not read; convert it" if brand else "not an image: MP4 or another video"
@@ -84,7 +86,7 @@ def frame_of(data: bytes) -> int | None:
 
 
 def objection_to_jpeg(data: bytes) -> str | None:
-    """Why a JPEG must not be decoded: a coding that no decoder here knows, or more passes than any photograph has."""
+    """Why a JPEG must not be decoded: a coding that no decoder knows, no end, or more passes than photographs have."""
     place = frame_of(data) if data.startswith(b"\xff\xd8") else None
     if place is None:
         return None
@@ -93,6 +95,10 @@ def objection_to_jpeg(data: bytes) -> str | None:
         return f"unsupported: a lossless or hierarchical JPEG (frame {marker:#x}); convert it"
     if precision != 8:
         return f"unsupported: a JPEG of {precision} bits; convert it to 8"
+    if data.find(b"\xff\xd9", place) < 0:
+        # Decoders fill up with grey without a word where the end is missing but bytes are not, as in a download whose
+        # file was made at full size and never filled.
+        return f"truncated: no end marker in {len(data)} bytes"
     scans = data.count(b"\xff\xda") if marker in _PROGRESSIVE else 1
     if scans > _MOST_SCANS:
         return f"unsupported: a progressive JPEG of {scans} scans, over {_MOST_SCANS}; it would take too long"

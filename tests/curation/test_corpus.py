@@ -241,6 +241,7 @@ def test_what_stops_a_tar_is_a_row_and_what_came_before_is_read(jpeg: bytes, tmp
         "joined": (whole + whole, 2, "bytes behind its end are not read"),
         "backward": (whole[:second] + backward() + bytes(9000), 1, "a size below zero"),
         "zipped": (gzip.compress(whole), 0, "it is compressed (gzip)"),
+        "hollow": (pack(("1.jpg", jpeg), ("2.jpg", b""))[: second + 512] + b"junk" * 200, 1, "bytes behind its end"),
         "nothing": (b"", 0, "empty file"),
         "page": (b"<html>404</html>" * 90, 0, "get it again"),
     }
@@ -251,8 +252,10 @@ def test_what_stops_a_tar_is_a_row_and_what_came_before_is_read(jpeg: bytes, tmp
         status = {name: row["status"] for name, row in rows_of(root).items()}
         stop = status.pop("x.tar")
         assert stop.startswith("archive: ") and words in stop, name
+        locators = [record.locator for record in find_images(root).records]
+        assert len(set(locators)) == len(locators), name
         ok = [words for words in status.values() if words == OK]
-        assert len(ok) == readable and len(status) <= readable + 1, name
+        assert len(ok) == readable and len(status) <= readable + 1, (name, status)
 
 
 def test_a_deep_grey_picture_takes_little_memory_beside_itself() -> None:
