@@ -61,7 +61,7 @@ def draw_curve(points: Sequence[Point], looked: Looked, threshold: float, residu
     """Draw what each threshold is worth, with intervals, and the scores of both kinds below.
 
     On top recall and false alarms, in the middle the people among the kept against the wanted ``residual``: the bound
-    that is 95 % sure decides. The scores of images that were not drawn at random are paler.
+    that is 95 % sure decides. The scores of images that were not drawn at random are dashed.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -90,16 +90,14 @@ def draw_curve(points: Sequence[Point], looked: Looked, threshold: float, residu
     drawn = int(looked.random.sum())
     above.set(ylabel="% of images", ylim=(0, 101), title=f"{drawn} images drawn at random, threshold {threshold:g}")
     middle.set(ylabel="% of the kept", ylim=(0, None))
-    kinds = [
-        (f"{words}{', not at random' if pale else ''}", looked.scores[(looked.random != pale) & there], colour, pale)
-        for words, there, colour in (("with people", looked.person, "tab:blue"), ("without", ~looked.person, "tab:red"))
-        for pale in (False, True)
-    ]
-    shown = [kind for kind in kinds if len(kind[1])]
-    below.hist(
-        [scores for _, scores, _, _ in shown], bins=40, range=(0, 1), stacked=True,
-        color=[(colour, 0.3 if pale else 0.8) for _, _, colour, pale in shown], label=[words for words, *_ in shown],
-    )  # fmt: skip
+    for words, there, colour in (("with people", looked.person, "tab:blue"), ("without", ~looked.person, "tab:red")):
+        for drawn_so, line in ((looked.random, "-"), (~looked.random, "--")):
+            scores = looked.scores[drawn_so & there]
+            if len(scores):
+                label = words if line == "-" else f"{words}, not at random"
+                below.hist(
+                    scores, bins=40, range=(0, 1), histtype="step", color=colour, linestyle=line, label=label
+                )  # fmt: skip
     below.set(xlabel="score", ylabel="images (log scale)", yscale="log", ylim=(0.7, None))
     for axis in (above, middle, below):
         axis.legend()

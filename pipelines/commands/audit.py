@@ -59,10 +59,11 @@ def audit(
         )
     if len(looked.scores) > drawn:
         low, high = max(0.0, threshold - AROUND), threshold + AROUND
-        sides = [near(looked, *side) for side in ((low, threshold), (threshold, high))]
+        under, over = near(looked, low, threshold), near(looked, threshold, high)
         console.print(
-            f"Near the threshold, all labels, where to look: people in {sides[0]} from {low:.2f} up to it, "
-            f"in {sides[1]} from it up to {high:.2f}."
+            f"Near the threshold, of all labels, so no shares but where to look: people in {under.hits} of "
+            f"{under.total} images scored {low:.2f} to {threshold:.2f}, in {over.hits} of {over.total} scored "
+            f"{threshold:.2f} to {high:.2f}."
         )
     if looked.unknown:
         console.print(f"{len(looked.unknown)} labelled images have no score, such as {looked.unknown[0]}")

@@ -93,6 +93,13 @@ def names(view):
     return [locator.rsplit("/")[-1].removesuffix(".jpg") for locator in view.values("locator")]
 
 
+def test_the_database_is_the_projects_whatever_else_runs(project, dataset):
+    from fiftyone.core.odm import get_db_client
+
+    options = get_db_client().admin.command("getCmdLineOpts")["parsed"]
+    assert options["storage"]["dbPath"] == str(project.resolve() / ".fiftyone" / "db")
+
+
 def test_views_hold_what_their_names_say(dataset):
     view = {name: names(dataset.load_saved_view(name)) for name in dataset.list_saved_views()}
     assert view["borderline"] == ["over", "under"], "0.53 and 0.44: the nearer to 0.5 first"
