@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -68,3 +68,34 @@ def write_decisions(decisions: Iterable[Decision], path: Path) -> None:
     rows.writerows(sorted(decisions))
     with writing(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+class Merged(NamedTuple):
+    """The decisions after a review, and what it did to them (image ids, sorted)."""
+
+    decisions: dict[str, Decision]
+    new: list[str]
+    changed: list[str]
+    withdrawn: list[str]
+
+
+def merge(decisions: Mapping[str, Decision], review: Mapping[str, Decision | None]) -> Merged:
+    """Bring what a review changed into the decisions: the review wins, and what it did not touch stays.
+
+    Args:
+        decisions: as they are in the file, by image id.
+        review: only what was decided otherwise than before, by image id; None where a decision was taken back.
+    """
+    merged = dict(decisions)
+    new: list[str] = []
+    changed: list[str] = []
+    withdrawn: list[str] = []
+    for image_id, decision in sorted(review.items()):
+        before = merged.get(image_id)
+        if decision is None:
+            if merged.pop(image_id, None) is not None:
+                withdrawn.append(image_id)
+        elif before is None or (before.decision, before.note) != (decision.decision, decision.note):
+            merged[image_id] = decision
+            (new if before is None else changed).append(image_id)
+    return Merged(merged, new, changed, withdrawn)

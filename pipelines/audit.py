@@ -3,20 +3,33 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
 from curation.audit import Looked, Point
 from curation.storage import writing
 from curation.tables import PERSONS, VERDICTS, read_table
+from pipelines.params import load
 
 SCORES = {PERSONS.name: (PERSONS, "score"), VERDICTS.name: (VERDICTS, "person_score")}
 
 
-def read_scores(path: Path) -> dict[str, float | None]:
-    """Best score by locator, from what ``cleanplate people`` or the stage ``curate`` wrote.
+class Scored(NamedTuple):
+    """Scores to audit, and the threshold to audit at."""
 
-    Raises FileNotFoundError naming the command that writes it, or ValueError for another table.
+    best: dict[str, float | None]
+    """Best score by locator; None where not looked at."""
+    threshold: float
+    in_use: bool
+    """Whether that is the threshold in use, and not one asked for."""
+
+
+def read_scores(path: Path, threshold: float | None = None) -> Scored:
+    """Read what ``cleanplate people`` or the stage ``curate`` wrote, and the threshold in use unless one is given.
+
+    Raises FileNotFoundError naming the command that writes it, or ValueError for another table, or for one that was
+    put together from runs with several thresholds.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; 'cleanplate people FOLDER' or 'dvc repro curate' writes it")
@@ -25,7 +38,15 @@ def read_scores(path: Path) -> dict[str, float | None]:
         raise ValueError(f"{path} is a table '{name}'; expected what 'cleanplate people' or the stage curate writes")
     table, column = SCORES[name]
     rows = read_table(table, path, ["locator", column])
-    return dict(zip(rows["locator"].to_pylist(), rows[column].to_pylist(), strict=True))
+    best = dict(zip(rows["locator"].to_pylist(), rows[column].to_pylist(), strict=True))
+    if threshold is not None:
+        return Scored(best, threshold, False)
+    if name == VERDICTS.name:
+        return Scored(best, load().curate.person_score, True)
+    used = read_table(table, path, ["threshold"])["threshold"].unique().to_pylist()
+    if len(used) != 1:
+        raise ValueError(f"{path} was made with {len(used)} thresholds; say which with --threshold")
+    return Scored(best, round(used[0], 6), True)
 
 
 def write_sample(rows: Sequence[tuple[str, float, str]], path: Path) -> None:
@@ -36,13 +57,17 @@ def write_sample(rows: Sequence[tuple[str, float, str]], path: Path) -> None:
         writer.writerows((locator, "", f"{score:.4f}", why) for locator, score, why in rows)
 
 
-def draw_curve(points: Sequence[Point], looked: Looked, threshold: float, path: Path) -> None:
-    """Draw recall and false alarms over the threshold with their intervals, and the scores of both kinds below."""
+def draw_curve(points: Sequence[Point], looked: Looked, threshold: float, residual: float, path: Path) -> None:
+    """Draw what each threshold is worth, with intervals, and the scores of both kinds below.
+
+    On top recall and false alarms, in the middle the people among the kept against the wanted ``residual``: the bound
+    that is 95 % sure decides. The scores of images that were not drawn at random are dashed.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    figure = Figure(figsize=(8, 8), layout="constrained")
+    above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
     steps = [point.threshold for point in points]
     for name, colour, rates in (
         ("people found", "tab:blue", [point.recall for point in points]),
@@ -52,15 +77,29 @@ def draw_curve(points: Sequence[Point], looked: Looked, threshold: float, path: 
         above.fill_between(
             steps, [100 * r.low for r in rates], [100 * r.high for r in rates], step="pre", color=colour, alpha=0.15
         )
-    for axis in (above, below):
-        axis.axvline(threshold, color="black", linestyle=":")
-    above.set(
-        ylabel="% of images", ylim=(0, 101), title=f"{len(looked.scores)} labelled images, threshold {threshold:g}"
+    middle.step(
+        steps, [100 * p.residual.share for p in points], where="pre", color="tab:purple", label="people among the kept"
     )
-    above.legend()
-    for label, colour, there in (("with people", "tab:blue", looked.person), ("without", "tab:red", ~looked.person)):
-        below.hist(looked.scores[there], bins=40, range=(0, 1), color=colour, alpha=0.6, label=label)
-    below.set(xlabel="score", ylabel="images")
-    below.legend()
+    middle.step(
+        steps, [100 * p.residual_bound for p in points], where="pre", color="tab:purple", linestyle="--",
+        label="less than this, 95 % sure",
+    )  # fmt: skip
+    middle.axhline(100 * residual, color="tab:green", label=f"wanted: {residual:.2%}")
+    for axis in (above, middle, below):
+        axis.axvline(threshold, color="black", linestyle=":")
+    drawn = int(looked.random.sum())
+    above.set(ylabel="% of images", ylim=(0, 101), title=f"{drawn} images drawn at random, threshold {threshold:g}")
+    middle.set(ylabel="% of the kept", ylim=(0, None))
+    for words, there, colour in (("with people", looked.person, "tab:blue"), ("without", ~looked.person, "tab:red")):
+        for drawn_so, line in ((looked.random, "-"), (~looked.random, "--")):
+            scores = looked.scores[drawn_so & there]
+            if len(scores):
+                label = words if line == "-" else f"{words}, not at random"
+                below.hist(
+                    scores, bins=40, range=(0, 1), histtype="step", color=colour, linestyle=line, label=label
+                )  # fmt: skip
+    below.set(xlabel="score", ylabel="images (log scale)", yscale="log", ylim=(0.7, None))
+    for axis in (above, middle, below):
+        axis.legend()
     with writing(path) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))

@@ -62,7 +62,7 @@ def calibrate(folder: Path, labels: Mapping[str, bool], weights: tuple[Path, Pat
     whole, tiled, names = _figures(folder, locators, weights)
     guessed = _cascade(cross_validate(whole, person), cross_validate(tiled, person))
     # Other views of a photograph teach, but hang together with it: only the photographs themselves are counted.
-    own = Looked(locators, guessed[:, 0], person, [])
+    own = Looked(locators, guessed[:, 0], person, np.ones(len(person), bool), [])
     points = curve(own, 1e-6)
     allowed = [point for point in points if point.false_alarms.share <= most_false]
     best = max(point.recall.share for point in allowed)

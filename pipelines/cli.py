@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.commands import audit, decisions
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -20,6 +22,9 @@ use_app = typer.Typer(no_args_is_help=True, help="Write params.yaml for the mini
 browse_app = typer.Typer(no_args_is_help=True, help="Open what a stage made in the FiftyOne App.")
 app.add_typer(use_app, name="use")
 app.add_typer(browse_app, name="browse")
+app.add_typer(decisions.app, name="decisions")
+app.command()(audit.audit)
+app.command()(audit.audit_sample)
 
 console = Console()
 SCANS = Path(".work/scan")
@@ -212,7 +217,8 @@ def calibrate(
 
     spec = choose("fusion", weights or []).spec
     first, second = (member.files[0] for member in spec.members)
-    found = fit(folder, read_labels(labels), (first, second), false_alarms)
+    seen = {name: label.person for name, label in read_labels(labels).seen.items()}
+    found = fit(folder, seen, (first, second), false_alarms)
     write_calibration(found.calibration, out)
     table = Table("threshold", "people found", "false alarms", title="cross-validated, with 95 % intervals")
     near = min(range(len(found.points)), key=lambda i: abs(found.points[i].threshold - found.chosen.threshold))
@@ -224,69 +230,6 @@ def calibrate(
         f"{known.images} photographs, {known.with_people} with people, {found.settled:.0%} settled by the whole"
     )
     console.print(f"{out}: threshold {known.threshold:g}")
-
-
-@app.command()
-def audit(
-    labels: Annotated[Path, typer.Argument(help="CSV: locator (or file) and person, 1 or 0")],
-    scores: Annotated[Path, typer.Option(help="What 'cleanplate people' or the stage curate wrote")] = Path(
-        "data/verdicts.parquet"
-    ),
-    threshold: Annotated[float, typer.Option(help="Threshold to report on")] = 0.37,
-    residual: Annotated[float, typer.Option(help="Wanted: share of kept images that may show a person")] = 0.005,
-    plot: Annotated[Path | None, typer.Option(help="PNG of the threshold curve")] = None,
-) -> None:
-    """Say how far the person filter can be trusted, from images that somebody looked at.
-
-    Draw the images to label with `cleanplate audit-sample`.
-    """
-    from curation.audit import at, curve, match, propose, read_labels
-    from pipelines.audit import draw_curve, read_scores
-
-    looked = match(read_labels(labels), read_scores(scores))
-    points, point = curve(looked, 1e-6), at(looked, threshold)
-    table = Table("threshold", "people found", "false alarms", "people among the kept")
-    near = min(range(len(points)), key=lambda i: abs(points[i].threshold - threshold))
-    for row in sorted({point, *points[max(0, near - 3) : near + 4]}, key=lambda p: p.threshold):
-        table.add_row(f"{row.threshold:.3f}", str(row.recall), str(row.false_alarms), str(row.residual))
-    console.print(table)
-    if looked.unknown:
-        console.print(f"{len(looked.unknown)} labelled images have no score, such as {looked.unknown[0]}")
-    found = propose(points, residual)
-    if found.point is not None:
-        console.print(
-            f"At most {residual:.2%} of kept images show a person, 95 % sure: threshold {found.point.threshold:.3f} "
-            f"(false alarms {found.point.false_alarms})"
-        )
-    else:
-        console.print(
-            f"No threshold makes it 95 % sure that at most {residual:.2%} of kept images show a person: label at least "
-            f"{found.more:,} more kept images, all of which would have to be without people"
-        )
-    if plot is not None:
-        draw_curve(points, looked, threshold, plot)
-        console.print(f"the curve: {plot}")
-
-
-@app.command()
-def audit_sample(
-    scores: Annotated[Path, typer.Option(help="What 'cleanplate people' or the stage curate wrote")] = Path(
-        "data/verdicts.parquet"
-    ),
-    out: Annotated[Path, typer.Option(help="CSV to fill in: 1 or 0 in the column person")] = Path("labels.csv"),
-    count: Annotated[int, typer.Option(min=4, help="Images to label")] = 400,
-    threshold: Annotated[float, typer.Option(help="Half of the images are the nearest to it")] = 0.37,
-    seed: Annotated[int, typer.Option(help="Another seed draws others")] = 1,
-) -> None:
-    """Draw images to label: half at random, for shares of all, half near the threshold, where labels tell most."""
-    from curation.audit import draw
-    from pipelines.audit import read_scores, write_sample
-
-    if out.exists():
-        raise ValueError(f"{out} is there already; somebody may have filled it in: give another --out")
-    rows = draw(read_scores(scores), threshold, count, seed)
-    write_sample(rows, out)
-    console.print(f"{out}: {len(rows)} images; write 1 or 0 into 'person', then 'cleanplate audit {out}'")
 
 
 @app.command()
@@ -360,14 +303,16 @@ def clean() -> None:
 def browse_backgrounds(
     port: Annotated[int, typer.Option(help="Port on localhost")] = 5151,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser window")] = True,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show an even sample of so many images")] = None,
 ) -> None:
-    """Show every background with its verdict, reason, detections, scene and quality.
+    """Show every background with its verdict, reason, detections, scene and quality; keep and reject some.
 
+    What was decided there comes into the pipeline with `cleanplate decisions pull`.
     Needs the extra `browse` and a mongod: `cleanplate doctor` says what is missing.
     """
     from pipelines.browse.backgrounds import serve
 
-    serve(port=port, open_browser=open_browser)
+    serve(port=port, open_browser=open_browser, limit=limit)
 
 
 def main() -> None:

@@ -7,60 +7,107 @@ from typing import Any
 
 import pandas as pd
 
+from curation.decisions import read_decisions
 from curation.identity import file_id
 from curation.sources import Source
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
-from pipelines.browse import session
-from pipelines.params import load
+from pipelines.browse import review, session, views
+from pipelines.browse.scores import best_scores, thresholds
+from pipelines.params import Params, load
 from pipelines.paths import roots
 
 DATA = Path("data")
+DECISIONS = Path("curation/decisions.csv")
 NAME = "backgrounds"
-PLAIN = ("scene", "indoor", "split", "reason", "rule", "decision", "duplicate_of", "refine_ok", "licence", "source")
+LAYOUT = "review 1"
+"""Of the dataset's fields; another one rebuilds datasets that an earlier version left."""
+PLAIN = ("scene", "indoor", "split", "reason", "rule", "duplicate_of", "refine_ok", "licence", "source")
 FIGURES = ("person_score", "person_share", "sharpness", "luma_mean", "luma_spread", "clipped")
 
 
 def serve(port: int, open_browser: bool, limit: int | None = None) -> None:
     """Load the backgrounds (again only where the tables changed) and open the App on them."""
-    session.serve(load_dataset(DATA, roots(load()).places365, limit), port, open_browser)
+    params = load()
+    session.serve(load_dataset(DATA, roots(params).places365, params, DECISIONS, limit), port, open_browser)
 
 
-def load_dataset(data: Path, root: Path, limit: int | None = None) -> Any:
+def load_dataset(data: Path, root: Path, params: Params, decisions: Path, limit: int | None = None) -> Any:
     """Return the persistent FiftyOne dataset for the tables in ``data``; rebuilt where a table changed.
 
-    ``limit`` shows an even sample of so many rows. Raises FileNotFoundError naming the stage that makes a table.
+    The decisions of the CSV are in it as tags, and over them what was decided in the App and not pulled yet, which
+    outlives a rebuilding, as labels for the audit do. ``limit`` shows an even sample of so many rows.
+
+    Raises FileNotFoundError naming the stage that makes a table, or what to do about the CSV.
     """
     fo = session.fiftyone_module()
+    chosen = read_decisions(decisions)
     tables = [data / f"{table.name}.parquet" for table in (IMAGES, PEOPLE, VERDICTS)]
-    images, people, verdicts = (
-        read_table(table, path).to_pandas() for table, path in zip((IMAGES, PEOPLE, VERDICTS), tables, strict=True)
-    )
-    version = ".".join(file_id(path) for path in tables) + f".{limit}"
-    if fo.dataset_exists(NAME):
-        dataset = fo.load_dataset(NAME)
-        if dataset.info.get("version") == version:
-            return dataset
-        fo.delete_dataset(NAME)
-    dataset = fo.Dataset(NAME)
-    dataset.add_samples(_samples(fo, images, people, verdicts, Source(root), root, limit), progress=True)
-    dataset.info = {"version": version, "people_blurred": False}
-    _describe(fo, dataset)
-    _save_views(fo, dataset, sorted(verdicts["rule"].unique()))
-    dataset.persistent = True
-    dataset.save()
+    version = ".".join(file_id(path) for path in tables if path.is_file()) + f".{limit}.{LAYOUT}"
+    dataset = fo.load_dataset(NAME) if fo.dataset_exists(NAME) else None
+    held = review.unpulled(dataset) if dataset is not None else review.waiting(NAME)
+    if dataset is None or dataset.info.get("version") != version:
+        frames = [
+            read_table(table, path).to_pandas() for table, path in zip((IMAGES, PEOPLE, VERDICTS), tables, strict=True)
+        ]
+        made = _build(fo, frames, Source(root), root, params, limit)
+        made.info = {**made.info, "version": version, "people_blurred": False}
+        made.save()
+        dataset = review.replace(fo, dataset, made, NAME, held)
+    review.bring_in(dataset, chosen, held)
+    _measure(dataset, params)
+    rejected = set(dataset.match(fo.ViewField("verdict.label") == "rejected").distinct("rule"))
+    views.save_views(fo, dataset, sorted(rejected), params.curate)
     return dataset
 
 
+def _build(fo: Any, tables: list[pd.DataFrame], source: Source, root: Path, params: Params, limit: int | None) -> Any:
+    """A new dataset under a name of its own: a build that is killed leaves the old one, and its review, alone."""
+    images, people, verdicts = tables
+    name = f"{NAME} (in the making)"
+    if fo.dataset_exists(name):
+        fo.delete_dataset(name)
+    dataset = fo.Dataset(name)
+    found = best_scores(people, thresholds(params))
+    for field in (*found.fields, "disagreement", "borderline", *FIGURES):
+        dataset.add_sample_field(field, fo.FloatField)
+    dataset.add_sample_field("disagree", fo.BooleanField)
+    for field in ("image_id", "locator", "duplicate_group", *review.FIELDS):
+        dataset.add_sample_field(field, fo.StringField)
+    for field in ("image_id", "locator"):
+        dataset.create_index(field)
+    dataset.add_samples(_samples(fo, images, people, verdicts, found.rows, source, root, limit), progress=True)
+    views.describe(fo, dataset, found.fields)
+    dataset.persistent = True
+    return dataset
+
+
+def _measure(dataset: Any, params: Params) -> None:
+    """How far each image lies from the threshold in use: it may have moved since the dataset was built."""
+    at = params.curate.person_score
+    if dataset.info.get("threshold") == at:
+        return
+    ids, scores = dataset.exists("person_score").values(["id", "person_score"])
+    distances = {sample: abs(score - at) for sample, score in zip(ids, scores, strict=True)}
+    if distances:
+        dataset.set_values("borderline", distances, key_field="id")
+    dataset.info["threshold"] = at
+
+
 def _samples(
-    fo: Any, images: pd.DataFrame, people: pd.DataFrame, verdicts: pd.DataFrame, source: Source, root: Path,
-    limit: int | None,
+    fo: Any, images: pd.DataFrame, people: pd.DataFrame, verdicts: pd.DataFrame, scores: pd.DataFrame, source: Source,
+    root: Path, limit: int | None,
 ) -> Iterator[Any]:  # fmt: skip
+    groups = {locator: locator for locator in verdicts["duplicate_of"].dropna()}
+    groups |= dict(verdicts[["locator", "duplicate_of"]].dropna().itertuples(index=False))
+    by_detector = scores.to_dict("index")
     rows = verdicts.merge(images[["dataset", "locator", "status", "bytes"]], on=["dataset", "locator"], how="left")
     if limit is not None and len(rows) > limit:
         rows = rows.iloc[[i * len(rows) // limit for i in range(limit)]]
     boxes = dict(iter(people[people["score"].notna()].groupby("locator")))
     for row in rows.to_dict("records"):
         values = {name: None if pd.isna(row[name]) else row[name] for name in (*PLAIN, *FIGURES)}
+        seen = by_detector.get(row["locator"], {})
+        values |= {name: None if pd.isna(value) else value for name, value in seen.items()}
         verdict = "kept" if row["kept"] else "rejected"
         yield fo.Sample(
             filepath=str(_media(row, source, root)),
@@ -72,6 +119,9 @@ def _samples(
             width=None if pd.isna(row["width"]) else int(row["width"]),
             height=None if pd.isna(row["height"]) else int(row["height"]),
             status=row["status"],
+            duplicate_group=groups.get(row["locator"]),
+            decision_note="",
+            pulled_note="",
             **values,
         )
 
@@ -119,40 +169,3 @@ def _draw_card(words: str, path: Path) -> None:
     text = "cannot be shown\n\n" + textwrap.fill(words, 40)
     ImageDraw.Draw(card).multiline_text((24, 24), text, (222, 222, 222), ImageFont.load_default(18), spacing=6)
     card.save(path)
-
-
-def _describe(fo: Any, dataset: Any) -> None:
-    """Field descriptions from the table's contract; the sidebar's order as one reads: verdict, people, quality."""
-    for name in (*PLAIN, *FIGURES, "image_id", "locator"):
-        field = dataset.get_field(name)
-        if field is None:  # FiftyOne makes no field for a column without any value
-            continue
-        field.description = VERDICTS.columns[name][1]
-        field.save()
-    groups = [
-        {"name": "tags", "paths": ["tags"]},
-        {"name": "verdict", "paths": ["verdict", "reason", "rule", "decision", "split", "duplicate_of", "refine_ok"]},
-        {"name": "people", "paths": ["people", "person_score", "person_share"]},
-        {"name": "scene", "paths": ["scene", "indoor"]},
-        {"name": "quality", "paths": ["sharpness", "luma_mean", "luma_spread", "clipped", "width", "height", "status"]},
-        {"name": "origin", "paths": ["id", "filepath", "locator", "image_id", "licence", "source", "metadata"]},
-    ]
-    schema = dataset.get_field_schema()
-    dataset.app_config.sidebar_groups = [
-        fo.SidebarGroupDocument(
-            name=group["name"], paths=[p for p in group["paths"] if p == "tags" or p in schema], expanded=True
-        )
-        for group in groups
-    ]
-
-
-def _save_views(fo: Any, dataset: Any, rules: list[str]) -> None:
-    view = fo.ViewField
-    dataset.save_view("kept", dataset.match(view("verdict.label") == "kept"))
-    dataset.save_view("rejected", dataset.match(view("verdict.label") == "rejected"))
-    for rule in rules:
-        if rule != "ok":
-            dataset.save_view(f"rejected: {rule}", dataset.match(view("rule") == rule))
-    if dataset.get_field("person_score") is not None:
-        scored = dataset.match(view("person_score") > 0)
-        dataset.save_view("people, most certain first", scored.sort_by("person_score", reverse=True))

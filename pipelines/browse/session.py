@@ -3,7 +3,10 @@
 The environment must be set before fiftyone is imported, so everything goes through :func:`fiftyone_module`.
 """
 
+import hashlib
 import os
+import shutil
+import socket
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +15,7 @@ from typing import Any
 from pipelines.browse.mongod import require
 
 FOLDER = Path(".fiftyone")
+PLUGIN = Path(__file__).with_name("review_plugin")
 
 
 def fiftyone_module(folder: Path = FOLDER) -> ModuleType:
@@ -39,11 +43,42 @@ def fiftyone_module(folder: Path = FOLDER) -> ModuleType:
         if not os.environ.get("FIFTYONE_DATABASE_URI"):
             _require_extra()
             require()
+            return _with_own_mongod(home)
     try:
         import fiftyone
     except ModuleNotFoundError as error:
         raise ImportError(EXTRA) from error
     return fiftyone  # type: ignore[no-any-return]
+
+
+def _with_own_mongod(home: Path) -> ModuleType:
+    """Import fiftyone such that it never joins the mongod of another project.
+
+    It looks for a running one by a service's name, whatever folder that one serves, and would read and delete the
+    datasets of another project. So the name tells the folder. FiftyOne connects on import unless services are
+    disabled, and else at the first use: its own server does the same.
+    """
+    os.environ["FIFTYONE_DISABLE_SERVICES"] = "1"
+    try:
+        import fiftyone
+        from fiftyone.core.service import DatabaseService
+    except ModuleNotFoundError as error:
+        raise ImportError(EXTRA) from error
+    finally:
+        del os.environ["FIFTYONE_DISABLE_SERVICES"]
+    folder = hashlib.blake2b(os.fsencode(home), digest_size=8).hexdigest()
+    DatabaseService.service_name = f"cleanplate-db-{folder}"
+    return fiftyone  # type: ignore[no-any-return]
+
+
+def _require_port(port: int) -> None:
+    """FiftyOne takes a server that it finds at the port for its own, whichever project that one shows."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise OSError(f"port {port} is taken, by another App perhaps; give another one with --port") from error
 
 
 EXTRA = "FiftyOne is not installed; browsing needs it: pip install 'cleanplate[browse]'"
@@ -56,9 +91,36 @@ def _require_extra() -> None:
         raise ImportError(EXTRA)
 
 
+def dataset(name: str) -> Any:
+    """Open a dataset that was loaded before. Raises ValueError naming the command that loads it."""
+    fo = fiftyone_module()
+    if not fo.dataset_exists(name):
+        raise ValueError(f"FiftyOne holds no dataset '{name}' yet; 'cleanplate browse {name}' loads it")
+    return fo.load_dataset(name)
+
+
+def install_plugin() -> Path:
+    """Put the review plugin into FiftyOne's plugins folder and let the App's server find this code; returns where.
+
+    A copy: FiftyOne follows no link out of the folder where it looks for an entry point.
+    """
+    fo = fiftyone_module()
+    target = Path(fo.config.plugins_dir) / PLUGIN.name
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ("__init__.py", "fiftyone.yml"):
+        shutil.copyfile(PLUGIN / file, target / file)
+    code = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # The App's server is a process of its own, which inherits this.
+    os.environ["PYTHONPATH"] = os.pathsep.join([code, *(path for path in known if path and path != code)])
+    return target
+
+
 def serve(dataset: Any, port: int, open_browser: bool) -> None:
     """Open the App on localhost and stay until the window is closed or Ctrl-C."""
     fo = fiftyone_module()
+    _require_port(port)
+    install_plugin()
     session = fo.launch_app(dataset, port=port, address="localhost", remote=not open_browser)
     print(f"FiftyOne shows '{dataset.name}' at http://localhost:{port} (Ctrl-C ends it)", flush=True)
     try:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.decisions import Decision, read_decisions, write_decisions
+from curation.decisions import Decision, merge, read_decisions, write_decisions
 
 ID = "0123456789abcdef" * 2
 OTHER = "f" * 32
@@ -50,3 +50,21 @@ def test_a_spreadsheet_may_have_saved_it(tmp_path: Path) -> None:
 def test_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="git checkout"):
         read_decisions(tmp_path / "decisions.csv")
+
+
+def test_a_review_wins_and_leaves_the_rest_alone() -> None:
+    kept, rejected = Decision(ID, "keep", "ana", ""), Decision(OTHER, "reject", "Zoë", "poster")
+    third = Decision("a" * 32, "keep", "ben", "")
+    turned = Decision(ID, "reject", "ben", "a face in the mirror")
+    found = merge({ID: kept, OTHER: rejected}, {ID: turned, third.image_id: third})
+    assert found.decisions == {ID: turned, OTHER: rejected, third.image_id: third}
+    assert (found.new, found.changed, found.withdrawn) == ([third.image_id], [ID], [])
+    again = merge(found.decisions, {ID: None, "b" * 32: None})
+    assert again.decisions == {OTHER: rejected, third.image_id: third}
+    assert (again.new, again.changed, again.withdrawn) == ([], [], [ID]), "what nobody decided cannot be withdrawn"
+
+
+def test_the_same_decision_by_somebody_else_is_no_change() -> None:
+    mine = Decision(ID, "keep", "ana", "an empty church")
+    found = merge({ID: mine}, {ID: mine._replace(by="ben")})
+    assert found.decisions == {ID: mine} and not found.changed

@@ -8,55 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
+from curation.decisions import read_decisions
 from curation.identity import content_id
-from curation.tables import IMAGES, PEOPLE, VERDICTS, write_table
+from curation.tables import VERDICTS, read_table
 from pipelines.browse import mongod
+from tests.pipelines.browse_world import photograph, write_project
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def write_project(folder: Path) -> None:
-    """Three backgrounds: a kept one, one with a person, one that cannot be read."""
-    images, people, verdicts = [], [], []
-    names = {"a/airfield/kept_00.jpg": "ok", "b/bar/person_00.jpg": "ok", "b/bar/broken_00.jpg": "truncated"}
-    for number, (name, status) in enumerate(names.items()):
-        file = folder / "data/sample/places365" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 255, (240, 320, 3), np.uint8)
-        data = cv2.imencode(".jpg", pixels)[1].tobytes() if status == "ok" else b"\xff\xd8half"
-        file.write_bytes(data)
-        ok = status == "ok"
-        facts = {
-            "dataset": "places365", "locator": name, "image_id": content_id(data), "scene": name.split("/")[1],
-            "indoor": name.startswith("b"), "width": 320 if ok else None, "height": 240 if ok else None,
-            "sharpness": 321.5 if ok else None, "luma_mean": 0.5 if ok else None,
-            "luma_spread": 0.25 if ok else None, "clipped": 0.0 if ok else None,
-            "chroma": 0.5 if ok else None, "border": 0.0 if ok else None, "drawn": 0.0 if ok else None,
-            "licence": "CC0", "source": "test",
-        }  # fmt: skip
-        images.append(blank(IMAGES) | facts | {"bytes": len(data), "status": status})
-        person = name.startswith("b/bar/person")
-        reason, rule = ("people: 0.83 over 12% of the image", "people") if person else (status, "unreadable")
-        kept = not person and ok
-        verdicts.append(
-            blank(VERDICTS) | facts | {"kept": kept, "reason": "ok" if kept else reason, "rule": "ok" if kept else rule}
-            | {"split": "train" if ok else None, "person_score": 0.83 if person else 0.0 if ok else None}
-        )  # fmt: skip
-        look = {"dataset": "places365", "locator": name, "image_id": content_id(data), "detector": "builtin", "role":
-                "verdict", "look": "whole", "rank": 0, "floor": 0.2, "ceiling": 1.0, "status": status}  # fmt: skip
-        box = {"score": 0.83, "x": 0.25, "y": 0.2, "w": 0.3, "h": 0.4} if person else {}
-        people.append(blank(PEOPLE) | look | box)
-    for table, rows in ((IMAGES, images), (PEOPLE, people), (VERDICTS, verdicts)):
-        write_table(table, rows, folder / "data" / f"{table.name}.parquet")
-    shutil.copyfile(ROOT / "pipelines/presets/sample.yaml", folder / "params.yaml")
-
-
-def blank(table):
-    return dict.fromkeys(table.columns)
 
 
 def test_a_missing_mongod_names_the_fallback(monkeypatch):
@@ -126,20 +86,122 @@ def browser(tmp_path):
     window.quit()
 
 
+class Page:
+    """The App in the browser: what a reviewer sees and presses."""
+
+    def __init__(self, window, url):
+        self.window = window
+        self.url = f"{url}/datasets/backgrounds"
+
+    def open(self):
+        self.window.get(self.url)
+        self.until(lambda: "8 samples" in self.text() and len(self.samples()) == 8)
+        for button in self.find("//button[text()='Dismiss']"):
+            button.click()
+
+    def find(self, path):
+        return self.window.find_elements("xpath", path)
+
+    def text(self):
+        return "\n".join(body.text for body in self.find("//body"))
+
+    def samples(self):
+        return [sample.text for sample in self.find("//*[@data-cy='looker']")]
+
+    def decision(self, number):
+        shown = self.find("//*[@data-cy='looker']")[number].find_elements("css selector", "[data-cy='tag-decision']")
+        return shown[0].text if shown else None
+
+    def select(self, number):
+        box = self.find("//*[@data-cy='looker']")[number].find_element("css selector", "input[type=checkbox]")
+        self.window.execute_script("arguments[0].click()", box)
+
+    def press(self, label):
+        def pressed():
+            # The last on the page: buttons of an open image lie over those of the grid. By script, since the buttons
+            # move when a selection brings others, and those of an open image hide while the mouse is away.
+            self.window.execute_script("arguments[0].click()", self.find(f"//*[text()='{label}']")[-1])
+            return True
+
+        self.until(pressed)
+
+    def until(self, what):
+        from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        wait = WebDriverWait(self.window, 60, ignored_exceptions=[StaleElementReferenceException, IndexError])
+        try:
+            return wait.until(lambda _: what())
+        except TimeoutException:
+            self.picture("stuck.png")
+            pytest.fail(f"waited in vain; the App shows:\n{self.text()}")
+
+    def picture(self, name):
+        if os.environ.get("CLEANPLATE_SCREENSHOTS"):
+            self.window.save_screenshot(str(Path(os.environ["CLEANPLATE_SCREENSHOTS"]) / name))
+
+
+def run(folder, *words):
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+REBUILD = """
+from pipelines.browse.backgrounds import DATA, DECISIONS, load, load_dataset, roots
+print(load_dataset(DATA, roots(load()).places365, load(), DECISIONS).list_saved_views())
+"""
+UNDER, OVER = (content_id(photograph(f"b/bar/{name}.jpg")) for name in ("under", "over"))
+
+
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_app_shows_verdicts_and_detections(app, browser):
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
-
+def test_decisions_go_from_the_app_through_the_pipeline_and_back(app, browser):
     folder, url = app
-    browser.get(f"{url}/datasets/backgrounds")
-    text = WebDriverWait(browser, 90).until(
-        lambda b: (t := b.find_element(By.TAG_NAME, "body").text) and "reason" in t.lower() and "3 samples" in t and t
-    )
-    for word in ("verdict", "reason", "scene", "sharpness", "people"):
-        assert word in text.lower(), word
-    browser.save_screenshot(str(folder / "app.png"))
-    if os.environ.get("CLEANPLATE_SCREENSHOTS"):
-        shutil.copy(folder / "app.png", os.environ["CLEANPLATE_SCREENSHOTS"])
+    page = Page(browser, url)
+    page.open()
+    for word in ("verdict", "reason", "scene", "sharpness", "people", "decision"):
+        assert word in page.text().lower(), word
     assert (folder / ".fiftyone" / "db").is_dir(), "the database belongs to the project"
+    page.picture("app.png")
+
+    over, under = 5, 7
+    assert "people: 0.53" in page.samples()[over] and "kept" in page.samples()[under]
+    page.press("Reject")
+    page.until(lambda: "Select the images to be rejected" in page.text())
+    page.select(under)
+    page.press("Reject")
+    page.until(lambda: "1 image rejected" in page.text())
+    page.until(lambda: page.decision(under) == "reject")
+    page.picture("rejected.png")
+    told = run(folder, "-m", "pipelines.cli", "decisions", "pull", "--by", "ana", "--note", "a mannequin")
+    assert "1 new" in told and "dvc repro curate" in told
+    (folder / "dvc.yaml").write_text(
+        "stages: {curate: {cmd: curate, deps: [data/people.parquet, curation/decisions.csv]}}\n"
+    )
+    run(folder, "-m", "pipelines.curate")
+    reasons = {r["image_id"]: r for r in read_table(VERDICTS, folder / "data/verdicts.parquet").to_pylist()}
+    assert reasons[UNDER]["reason"] == "decision: rejected by ana (a mannequin)" and not reasons[UNDER]["kept"]
+
+    page.select(over)
+    page.press("Keep")
+    page.until(lambda: "1 image kept" in page.text())
+    assert "rejected: decision" in run(folder, "-c", REBUILD), "the verdicts changed, so the dataset is built again"
+    page.open()
+    page.until(lambda: (page.decision(over), page.decision(under)) == ("keep", "reject"))
+    page.picture("rebuilt.png")
+
+    page.find("//*[@data-cy='looker']")[under].click()
+    page.until(lambda: len(page.find("//*[text()='Undo']")) == 2)
+    page.picture("opened.png")
+    page.press("Undo")
+    page.until(lambda: "Undone: 1 image kept" in page.text())
+    page.press("Undo")
+    page.until(lambda: "Undone: 1 image rejected" in page.text())
+    page.press("Undo")
+    page.until(lambda: "Nothing to undo" in page.text())
+    assert "1 withdrawn" in run(folder, "-m", "pipelines.cli", "decisions", "pull", "--by", "ben")
+    assert read_decisions(folder / "curation/decisions.csv") == {}

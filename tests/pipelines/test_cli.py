@@ -5,11 +5,13 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from curation.tables import PERSONS, write_table
+from curation.decisions import Decision, write_decisions
+from curation.tables import PERSONS, VERDICTS, write_table
 from pipelines.cli import app
 
 VERBS = [["use"], ["use", "sample"], ["use", "full"], ["scan"], ["estimate"], ["doctor"], ["explain"], ["clean"],
-         ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"]]  # fmt: skip
+         ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"],
+         ["decisions"], ["decisions", "pull"], ["decisions", "list"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -78,13 +80,53 @@ def test_the_audit_goes_from_a_sample_to_a_threshold(tmp_path, monkeypatch):
     with (tmp_path / "labels.csv").open() as file:
         asked = list(csv.DictReader(file))
     assert len(asked) >= 850 and {row["person"] for row in asked} == {""}
+    assert {row["why"] for row in asked} == {"random", "near"}
+    assert sum(0.3 < float(row["score"]) < 0.44 for row in asked) > 130, "near the threshold in use, 0.37"
     lines = [f"{row['locator']},{int(float(row['score']) >= 0.9)}" for row in asked]
     (tmp_path / "labels.csv").write_text("locator,person\n" + "\n".join(lines))
     told = runner.invoke(app, ["audit", "labels.csv", *scores, "--plot", "curve.png"], env={"COLUMNS": "160"})
     assert told.exit_code == 0, told.output
     assert "At most 0.50% of kept images show a person, 95 % sure: threshold 0.9" in told.output
+    assert "0.370 in use" in told.output
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    lines = [f"{row['locator']},{int(float(row['score']) >= 0.9)},{row['why']}" for row in asked]
+    (tmp_path / "labels.csv").write_text("locator,person,why\n" + "\n".join(lines))
+    told = runner.invoke(app, ["audit", "labels.csv", *scores], env={"COLUMNS": "160"})
+    assert "of the 450 labelled images that were drawn at random" in told.output
+    assert "Near the threshold" in told.output and "label at least" in told.output
     assert isinstance(runner.invoke(app, ["audit-sample", *scores]).exception, ValueError)  # filled in by somebody
+    assert "one of both" in str(runner.invoke(app, ["audit", *scores]).exception)
+
+
+def test_the_audit_takes_the_threshold_in_use(tmp_path, monkeypatch, root):
+    from pipelines.audit import read_scores
+
+    monkeypatch.chdir(tmp_path)
+    row = {"locator": "a.jpg", "person": True, "score": 0.9, "detector": "test", "status": "ok"}
+    write_table(PERSONS, [row | {"threshold": 0.3}], tmp_path / "people.parquet")
+    assert read_scores(tmp_path / "people.parquet")[1:] == (0.3, True)
+    assert read_scores(tmp_path / "people.parquet", 0.6)[1:] == (0.6, False)
+    rows = [row | {"threshold": 0.3}, row | {"threshold": 0.4, "locator": "b.jpg"}]
+    write_table(PERSONS, rows, tmp_path / "people.parquet")
+    with pytest.raises(ValueError, match="2 thresholds; say which with --threshold"):
+        read_scores(tmp_path / "people.parquet")
+    (tmp_path / "params.yaml").write_text((root / "pipelines/presets/sample.yaml").read_text())
+    verdict = dict.fromkeys(VERDICTS.columns) | {"dataset": "d", "locator": "a.jpg", "person_score": 0.2}
+    write_table(VERDICTS, [verdict], tmp_path / "verdicts.parquet")
+    assert read_scores(tmp_path / "verdicts.parquet").threshold == 0.5
+
+
+def test_decisions_are_listed_with_what_they_are_about(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known, strange = Decision("a" * 32, "keep", "ana", "a statue"), Decision("b" * 32, "reject", "ben", "")
+    (tmp_path / "curation").mkdir()
+    write_decisions([known, strange], tmp_path / "curation/decisions.csv")
+    verdict = dict.fromkeys(VERDICTS.columns) | {"dataset": "d", "locator": "bar/a.jpg", "image_id": "a" * 32}
+    (tmp_path / "data").mkdir()
+    write_table(VERDICTS, [verdict | {"reason": "decision: kept by ana"}], tmp_path / "data/verdicts.parquet")
+    told = CliRunner().invoke(app, ["decisions", "list"], env={"COLUMNS": "180"})
+    assert told.exit_code == 0, told.output
+    assert "bar/a.jpg" in told.output and "not in the index" in told.output and "a statue" in told.output
 
 
 def test_every_detector_has_its_price():

@@ -1,0 +1,1 @@
+"""Groups of the ``cleanplate`` command, one file a subject."""
