@@ -73,9 +73,9 @@ def _build(fo: Any, tables: list[pd.DataFrame], source: Source, root: Path, para
     dataset.add_sample_field("disagree", fo.BooleanField)
     for field in ("image_id", "locator", "duplicate_group", *review.FIELDS):
         dataset.add_sample_field(field, fo.StringField)
+    dataset.add_samples(_samples(fo, images, people, verdicts, found.rows, source, root, limit), progress=True)
     for field in ("image_id", "locator"):
         dataset.create_index(field)
-    dataset.add_samples(_samples(fo, images, people, verdicts, found.rows, source, root, limit), progress=True)
     views.describe(fo, dataset, found.fields)
     dataset.persistent = True
     return dataset

