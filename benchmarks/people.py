@@ -55,8 +55,16 @@ def write_images(folder: Path, count: int, size: tuple[int, int]) -> None:
         cv2.imwrite(str(file), np.ascontiguousarray(crop[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
-def bare(spec: ObserverSpec, files: Sequence[Path]) -> tuple[float, float]:
-    """Run the models alone, on the tensors that the cascade looks at; when it began and ended."""
+_together: Any = None
+
+
+def _share(barrier: Any) -> None:
+    global _together
+    _together = barrier
+
+
+def bare(spec: ObserverSpec, files: Sequence[Path]) -> float:
+    """Run the models alone, on the tensors that the cascade looks at; seconds, from when all processes are ready."""
     cv2.setNumThreads(1)
     observer = build_observer(spec)
     assert isinstance(observer, Fused)
@@ -70,18 +78,19 @@ def bare(spec: ObserverSpec, files: Sequence[Path]) -> tuple[float, float]:
                 tensor = np.zeros((1, 3, *detector._size), np.float32)
                 letterbox(view, detector.family, tensor[0])
                 ready.append((detector, tensor))
-    started = time.time()
+    _together.wait()
+    started = time.perf_counter()
     for model, tensor in ready:
         model.run(tensor)
-    return started, time.time()
+    return time.perf_counter() - started
 
 
 def bare_seconds(choice: Choice, files: Sequence[Path], workers: int) -> float:
     """Seconds for all images, on as many processes as the filter has."""
     # Spawned: a fork of a process that has run a model can wait for that model's threads for ever.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        spans = list(pool.map(bare, [choice.spec] * workers, [files[i::workers] for i in range(workers)]))
-    return max(end for _, end in spans) - min(start for start, _ in spans)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _share, (context.Barrier(workers),)) as pool:
+        return max(pool.map(bare, [choice.spec] * workers, [files[i::workers] for i in range(workers)]))
 
 
 def measure(folder: Path, choice: Choice, workers: int) -> dict[str, float]:
@@ -112,7 +121,7 @@ def main() -> None:
         filter_folder(Path(name) / "warm", choice, Path(name) / "warm.parquet", None, None)
         write_images(small, options.images, PLACES)
         figures = measure(small, choice, workers)
-        write_images(large, max(8, options.images // 4), LARGE)
+        write_images(large, max(8, options.images // 2), LARGE)
         figures |= {f"large_{key}": value for key, value in measure(large, choice, workers).items()}
         files = sorted(large.iterdir())[:8]
         figures["large_decode_gain"] = round(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from curation.detectors.decoders import NanoDet, Yolox
-from curation.detectors.onnx import OnnxDetector, letterbox, open_session
+from curation.detectors.onnx import OnnxDetector, letterbox, open_session, shrink
 from curation.images import decode_rgb
 
 
@@ -39,6 +39,21 @@ def test_a_file_that_is_no_detector_names_itself(tmp_path: Path, yolox_file: Cal
         OnnxDetector(tmp_path / "page.onnx", 0.3)
     with pytest.raises(ValueError, match=r"odd.onnx: outputs output \[1, \d+, 85\]; expected"):
         OnnxDetector(yolox_file("odd", None, (90, 160)), 0.3)
+
+
+@pytest.mark.parametrize("sides", [(417, 833), (750, 1000), (300, 401), (90, 120), (3000, 4001)])
+def test_shrinking_is_as_smooth_as_averaging_areas(sides: tuple[int, int]) -> None:
+    """A fine chequer must come out grey, and a ramp where it was: neither moiré nor shift."""
+    chequer = (np.indices(sides).sum(axis=0) % 2 * 255).astype(np.uint8)
+    ramp = np.linspace(0, 255, sides[1], dtype=np.float32).astype(np.uint8)[None].repeat(sides[0], axis=0)
+    image = np.stack([chequer, ramp, ramp], axis=2)
+    size = (sides[1] * 104 // sides[1], max(1, sides[0] * 104 // sides[1]))
+    small = shrink(image, size)
+    assert small.shape == (size[1], size[0], 3)
+    if sides[1] >= 2 * size[0]:
+        assert np.abs(small[..., 0].astype(int) - 127).max() <= 2
+    expected = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    assert np.abs(small[..., 1].astype(int) - expected[..., 1]).max() <= 3
 
 
 @pytest.mark.realset
