@@ -15,6 +15,12 @@ Rgb: TypeAlias = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 """What is decoded, told by content. Pillow knows more, among them EPS, which it would hand to Ghostscript to run."""
+MOST_MEGAPIXELS = 170
+"""More than any camera makes, and less than Pillow refuses by itself."""
+BYTES_A_PIXEL = 4
+"""What an uncompressed picture needs at most, but for rare 16-bit colour."""
+SPARE_BYTES = 64_000_000
+"""For what a picture may hold besides its first page: metadata, previews, further frames."""
 _ROWS = 256
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -25,6 +31,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def max_bytes(max_megapixels: float) -> int:
+    """Size that no file needs whose picture is within the limit."""
+    return int(max_megapixels * 1e6) * BYTES_A_PIXEL + SPARE_BYTES
 
 
 def decode_rgb(data: bytes, max_megapixels: float | None = None, least_side: int | None = None) -> Rgb:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from curation.config import Section
 from curation.identity import content_id, item_id
-from curation.images import decode_rgb
+from curation.images import MOST_MEGAPIXELS, decode_rgb, max_bytes
 from curation.known import listing, worth_keeping
 from curation.places365 import Record
 from curation.quality import measure
@@ -18,10 +18,6 @@ from curation.sources import OversizeError, Source
 from curation.tables import IMAGES, by_kind, part_length, to_arrow, write_table
 
 CHUNK = 500
-BYTES_A_PIXEL = 4
-"""What an uncompressed picture needs at most, but for rare 16-bit colour."""
-SPARE_BYTES = 64_000_000
-"""For what a picture may hold besides its first page: metadata, previews, further frames."""
 PART = "images.parquet"
 KEPT = "kept.parquet"
 
@@ -33,14 +29,14 @@ class IndexParams(Section):
 
     group_pattern: str | None
     """Regular expression on the path; its group ``group`` names what an image was cut from. Null: none."""
-    max_megapixels: float = Field(gt=0, le=170)
+    max_megapixels: float = Field(gt=0, le=MOST_MEGAPIXELS)
     """Images above this are rows with a reason, never decoded (decompression bombs). Decoding takes about 8 bytes of
     memory a pixel and worker. It bounds the file as well: 4 bytes a pixel and 64 MB, or it is never read."""
 
     @property
     def max_bytes(self) -> int:
         """Files above this are rows with a reason, never read."""
-        return int(self.max_megapixels * 1e6) * BYTES_A_PIXEL + SPARE_BYTES
+        return max_bytes(self.max_megapixels)
 
     @field_validator("group_pattern")
     @classmethod

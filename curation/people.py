@@ -14,7 +14,7 @@ from curation.detectors import Detections
 from curation.detectors.build import ObserverSpec, build_observer
 from curation.detectors.observers import Observation, Observer
 from curation.identity import content_id, item_id
-from curation.images import Rgb, decode_rgb
+from curation.images import MOST_MEGAPIXELS, Rgb, decode_rgb, max_bytes
 from curation.sources import Source
 from curation.tables import PEOPLE, by_kind, part_length, write_table
 
@@ -101,11 +101,12 @@ def _open(target: Target, source: Source) -> _Opened:
     if target.status != "ok":
         return _Opened(target._replace(status=f"not looked at: {target.status}"), None)
     try:
-        data = source.read(target.locator)
+        # The index refuses such files, but a folder may never have been indexed.
+        data = source.read(target.locator, max_bytes(MOST_MEGAPIXELS))
         found = content_id(data)
         if target.image_id not in (None, found):
             return _Opened(target._replace(status="changed since it was indexed; run 'cleanplate scan'"), None)
-        return _Opened(target._replace(image_id=found), decode_rgb(data, least_side=SIDE))
+        return _Opened(target._replace(image_id=found), decode_rgb(data, MOST_MEGAPIXELS, SIDE))
     except (OSError, ValueError, cv2.error) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return _Opened(target._replace(status=f"not looked at: {words}"), None)

@@ -94,7 +94,7 @@ def open_session(weights: Path, device: Device) -> Any:
 def shrink(image: Rgb, size: tuple[int, int]) -> Rgb:
     """Resize an image (H, W, 3) to ``size`` (width, height): halved as often as it can be, then bilinear.
 
-    As smooth as averaging over areas, and four to eight times as fast: exact halves are the one case OpenCV has in SIMD.
+    As smooth as averaging over areas, and four to eight times as fast: OpenCV has exact halves in SIMD.
     """
     while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]:
         height, width = image.shape[0] // 2, image.shape[1] // 2

@@ -22,7 +22,9 @@ NAME = "backgrounds"
 LAYOUT = "review 1"
 """Of the dataset's fields; another one rebuilds datasets that an earlier version left."""
 PLAIN = ("scene", "indoor", "split", "reason", "rule", "duplicate_of", "refine_ok", "licence", "source")
-FIGURES = ("person_score", "person_share", "sharpness", "luma_mean", "luma_spread", "clipped")
+FIGURES = (
+    "person_score", "person_share", "sharpness", "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn",
+)  # fmt: skip
 
 
 def serve(port: int, open_browser: bool, limit: int | None = None) -> None:

@@ -75,8 +75,13 @@ def _people(fo: Any, dataset: Any, params: CurateParams) -> list[_View]:
 
 def _figures(fo: Any, dataset: Any, params: CurateParams) -> list[_View]:
     field, views = fo.ViewField, []
-    thresholds = {"sharpness": params.min_sharpness, "luma_spread": params.min_spread, "clipped": params.max_clipped}
+    thresholds = {
+        "sharpness": params.min_sharpness, "luma_spread": params.min_spread, "clipped": params.max_clipped,
+        "chroma": params.min_chroma, "border": params.max_border, "drawn": params.max_drawn,
+    }  # fmt: skip
     for name, threshold in thresholds.items():
+        if threshold is None or dataset.get_field(name) is None:
+            continue
         off = (field(name) - threshold).abs()
         words = f"within {NEAR:.0%} of the threshold {threshold:g}, nearest first"
         view = dataset.match((field(name) != None) & (off <= NEAR * threshold)).sort_by(off)  # noqa: E711
@@ -139,7 +144,18 @@ def describe(fo: Any, dataset: Any, scores: Mapping[str, str]) -> None:
         "people": ["people", "person_score", "borderline", "person_share", *scores, "disagreement", "disagree"],
         "duplicates": ["duplicate_group", "duplicate_of"],
         "scene": ["scene", "indoor"],
-        "quality": ["sharpness", "luma_mean", "luma_spread", "clipped", "width", "height", "status"],
+        "quality": [
+            "sharpness",
+            "luma_mean",
+            "luma_spread",
+            "clipped",
+            "chroma",
+            "border",
+            "drawn",
+            "width",
+            "height",
+            "status",
+        ],
         # Named as the group that the App adds where it is missing.
         "metadata": ["locator", "image_id", "licence", "source", "id", "filepath", "metadata", *TIMES],
     }

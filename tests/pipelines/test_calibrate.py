@@ -35,7 +35,7 @@ def write(folder: Path, levels: list[int]) -> None:
 WEIGHTS = (Path("a.onnx"), Path("b.onnx"))
 
 
-def test_the_threshold_lies_in_the_middle_of_those_that_do_alike(tmp_path: Path) -> None:
+def test_the_threshold_lies_between_those_with_people_and_those_without(tmp_path: Path) -> None:
     """People above 140, others below 90: anything between finds all and rejects none."""
     levels = [*range(20, 90, 3), *range(140, 230, 3)]
     write(tmp_path, levels)
@@ -45,7 +45,6 @@ def test_the_threshold_lies_in_the_middle_of_those_that_do_alike(tmp_path: Path)
     assert (found.chosen.recall.share, found.chosen.false_alarms.share) == (1, 0)
     dark, light = (found.calibration.tiled((level / 255,) * 3) for level in (87, 140))
     assert dark < found.calibration.threshold < light
-    assert found.calibration.threshold == pytest.approx((dark * light) ** 0.5, abs=0.05)
     assert (found.calibration.images, found.calibration.with_people) == (len(levels), sum(labels.values()))
 
 

@@ -47,7 +47,7 @@ def test_shrinking_is_as_smooth_as_averaging_areas(sides: tuple[int, int]) -> No
     chequer = (np.indices(sides).sum(axis=0) % 2 * 255).astype(np.uint8)
     ramp = np.linspace(0, 255, sides[1], dtype=np.float32).astype(np.uint8)[None].repeat(sides[0], axis=0)
     image = np.stack([chequer, ramp, ramp], axis=2)
-    size = (sides[1] * 104 // sides[1], max(1, sides[0] * 104 // sides[1]))
+    size = (104, max(1, sides[0] * 104 // sides[1]))
     small = shrink(image, size)
     assert small.shape == (size[1], size[0], 3)
     if sides[1] >= 2 * size[0]:
