@@ -177,7 +177,7 @@ def people(
         list[str] | None, typer.Option(help="Its files or model names: one for onnx, two for fusion")
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which it is a person; none: its default")] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Of 'cleanplate calibrate', for fusion")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Of 'cleanplate calibrate-people', for fusion")] = None,
 ) -> None:
     """Look for people in any folder of photographs, with no pipeline around it.
 
@@ -197,7 +197,7 @@ def people(
 
 
 @app.command()
-def calibrate(
+def calibrate_people(
     folder: Annotated[Path, typer.Argument(help="Photographs that somebody looked at")],
     labels: Annotated[Path, typer.Argument(help="CSV: locator (or file) and person, 1 or 0")],
     weights: Annotated[list[str] | None, typer.Option(help="Two ONNX detectors; none: those at hand")] = None,
@@ -212,7 +212,7 @@ def calibrate(
     """
     from curation.audit import read_labels
     from curation.detectors.calibration import write_calibration
-    from pipelines.calibrate import calibrate as fit
+    from pipelines.calibrate_people import calibrate as fit
     from pipelines.detectors import choose
 
     spec = choose("fusion", weights or []).spec

@@ -135,7 +135,8 @@ def _stranger(spec: ObserverSpec, known: Calibration) -> str:
     name = build_observer(spec).name
     if all(detector in name for detector in known.detectors):
         return ""
-    return f" (its scores were calibrated for {' and '.join(known.detectors)}: run 'cleanplate calibrate' for these)"
+    both = " and ".join(known.detectors)
+    return f" (its scores were calibrated for {both}: run 'cleanplate calibrate-people' for these)"
 
 
 def _at_hand() -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class DetectParams(Section):
     members: tuple[MemberParams, ...] = Field(min_length=1)
     """The detectors; with ``confirm`` and ``fusion`` two, in that order."""
     calibration: str | None
-    """File of ``cleanplate calibrate`` for ``fusion``; null: the shipped one, for YOLOX-nano and NanoDet-m."""
+    """File of ``cleanplate calibrate-people`` for ``fusion``; null: the shipped one, for YOLOX-nano and NanoDet-m."""
     floor: float = Field(gt=0, lt=1)
     """Lowest score that is stored, 0 to 1; ``curate`` can ask for any threshold from here up."""
     device: Device

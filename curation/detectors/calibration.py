@@ -61,14 +61,16 @@ def shipped() -> Calibration:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read a file that ``cleanplate calibrate`` wrote. Raises FileNotFoundError or ValueError naming what is wrong."""
+    """Read a file of ``cleanplate calibrate-people``. Raises FileNotFoundError or ValueError naming what is wrong."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; 'cleanplate calibrate FOLDER LABELS' writes it")
+        raise FileNotFoundError(f"{path} is missing; 'cleanplate calibrate-people FOLDER LABELS' writes it")
     try:
         return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         words = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ValueError(f"{path} is no calibration ({words}); make it again with 'cleanplate calibrate'") from error
+        raise ValueError(
+            f"{path} is no calibration ({words}); make it again with 'cleanplate calibrate-people'"
+        ) from error
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:

@@ -4,7 +4,7 @@ Tiles find the small people whom a detector misses on the whole image, and many 
 different making are seldom wrong at the same place: how well their boxes agree is worth more than either's score. So
 three figures of an image (the first detector's best score on the whole image, the second's on the image and its tiles,
 the best agreement of a box of the one with a box of the other) go through a logistic regression. Where the whole image
-alone is enough to be sure of a person, no tile is looked at. How well it does is printed by ``cleanplate calibrate``.
+alone is enough to be sure of a person, no tile is looked at. How well it does: ``cleanplate calibrate-people``.
 """
 
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ def test_a_calibration_is_a_file(tmp_path: Path) -> None:
     )  # fmt: skip
     write_calibration(known, tmp_path / "own.json")
     assert read_calibration(tmp_path / "own.json") == known
-    with pytest.raises(FileNotFoundError, match="cleanplate calibrate"):
+    with pytest.raises(FileNotFoundError, match="cleanplate calibrate-people"):
         read_calibration(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text('{"detectors": []}')
     with pytest.raises(ValueError, match=r"bad.json is no calibration \(whole: Field required"):

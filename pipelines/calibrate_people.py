@@ -1,4 +1,4 @@
-"""``cleanplate calibrate``: fits fusion to labelled photographs and says what it is worth on others like them."""
+"""``cleanplate calibrate-people``: fits fusion to labelled photographs, says what it is worth on others like them."""
 
 import json
 import tempfile

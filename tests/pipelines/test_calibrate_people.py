@@ -9,7 +9,7 @@ import pytest
 
 from curation.detectors.fusion import Measured
 from curation.images import Rgb
-from pipelines import calibrate
+from pipelines import calibrate_people as calibrate
 from pipelines.engine import PartError
 
 
