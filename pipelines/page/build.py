@@ -70,7 +70,7 @@ def curation_page(params: Params, data: Path, places365: Path | None) -> str:
     from plotly.offline import get_plotlyjs
 
     verdicts = read_table(VERDICTS, data / "verdicts.parquet", SHOWN).to_pandas()
-    people = read_table(PEOPLE, data / "people.parquet", ["locator", "score", "x", "y", "w", "h"])
+    people = read_table(PEOPLE, data / "people.parquet", ["locator", "role", "score", "x", "y", "w", "h"])
     found = people.filter(pc.greater_equal(people["score"], backgrounds.SMALLEST_SCORE)).to_pandas()
     return _template("curation.html.j2").render(
         preset=params.data.preset,

@@ -15,6 +15,7 @@ from curation.tables import IMAGES, PEOPLE
 from pipelines.params import load
 
 FIELDS = ("kept", "reason", "split", "duplicate_of", "decision")
+SEEN = {"dataset": "d", "role": "verdict", "floor": 0.1, "ceiling": 1.0, "status": "ok"}
 
 
 def reference(
@@ -104,7 +105,7 @@ def test_columns_give_what_row_by_row_gives(data: st.DataObject) -> None:
     for row in rows:
         score = data.draw(st.sampled_from([None, None, 0.3, 0.9]))
         box = dict.fromkeys(("x", "y", "w", "h"), None if score is None else 0.25) | {"score": score}
-        looks.append(dict.fromkeys(PEOPLE.columns) | {"dataset": "d", "locator": row["locator"], "status": "ok"} | box)
+        looks.append(dict.fromkeys(PEOPLE.columns) | SEEN | {"locator": row["locator"]} | box)
     people = pa.Table.from_pylist(looks, schema=PEOPLE.schema)
     ids = sorted({row["image_id"] for row in rows if row["image_id"]})
     choices = {each: data.draw(st.sampled_from([None, None, "keep", "reject"])) for each in ids}

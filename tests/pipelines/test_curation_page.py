@@ -70,7 +70,15 @@ def test_of_many_scenes_the_lowest_and_highest_are_drawn() -> None:
 
 
 def test_the_page_stands_alone_and_hides_people(rows, tmp_path: Path) -> None:
-    face = {"dataset": "d", "detector": "x", "look": "whole", "rank": 0, "floor": 0.1, "status": "ok"}
+    face = {
+        "dataset": "d",
+        "role": "verdict",
+        "detector": "x",
+        "look": "whole",
+        "rank": 0,
+        "floor": 0.1,
+        "status": "ok",
+    }
     face |= {"x": 0.25, "y": 0.25, "w": 0.25, "h": 0.25}
     found = [
         dict.fromkeys(PEOPLE.columns) | face | {"locator": f"{30 + k:03d}.png", "score": k / 10} for k in range(3, 8)
