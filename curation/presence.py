@@ -61,12 +61,18 @@ def require_answerable(people: pa.Table, threshold: float, name: str) -> None:
     usable = pc.equal(people["status"], "ok")
     floor = pc.max(people["floor"].filter(usable)).as_py()
     ceiling = pc.min(people["ceiling"].filter(usable)).as_py()
-    if floor is not None and threshold < floor - 1e-6:
+    if floor is not None and ceiling is not None:
+        require_between(threshold, floor, ceiling, name)
+
+
+def require_between(threshold: float, floor: float, ceiling: float, name: str) -> None:
+    """Raise ValueError where a threshold is not between what was or will be stored and what the looks can tell."""
+    if threshold < floor - 1e-6:
         raise ValueError(
             f"{name} is {threshold:g}, but only scores from {floor:g} up were stored; "
             f"raise it, or lower detect.floor (the detector then runs again)"
         )
-    if ceiling is not None and ceiling + 1e-6 < threshold < 1:
+    if ceiling + 1e-6 < threshold < 1:
         raise ValueError(
             f"{name} is {threshold:g}, but where the whole image showed a person at {ceiling:g} or more, tiles were "
             f"not looked at: set it between {floor:g} and {ceiling:g}"

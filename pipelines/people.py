@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from curation.detectors.build import build_observer
 from curation.folder import folder_targets, person_rows
 from curation.people import PART, detect_part, tasks
 from curation.places365 import find_images
+from curation.presence import require_between
 from curation.tables import PEOPLE, PERSONS, by_kind, join_tables, write_table
 from pipelines.detectors import Choice
 from pipelines.engine import run_parts
@@ -32,12 +34,15 @@ def filter_folder(folder: Path, choice: Choice, out: Path, boxes: Path | None, t
     targets = folder_targets(find_images(folder).records)
     if not targets:
         raise ValueError(f"{folder} holds no files")
+    observer = build_observer(choice.spec)
+    used = choice.threshold if threshold is None else threshold
+    require_between(used, observer.floor, observer.ceiling, "threshold")  # before hours of looking
     started = time.perf_counter()
     parts = out.with_name(f".{out.name}.parts")
     made = run_parts(tasks(targets, folder, choice.spec), detect_part, parts, "people")
     people = join_tables(PEOPLE, [part / PART for part in made])
     seconds = time.perf_counter() - started
-    rows = person_rows(people, choice.threshold if threshold is None else threshold)
+    rows = person_rows(people, used)
     if all(row["person"] is None for row in rows):
         reasons = ", ".join(f"{kind} {count}" for kind, count in by_kind([row["status"] for row in rows]).items())
         raise ValueError(f"no image below {folder} could be looked at: {reasons}")

@@ -30,7 +30,7 @@ class Fused:
 
     def __init__(self, first: Detector, second: Detector, calibration: Calibration, floor: float) -> None:
         self.first, self.second, self.calibration, self.floor = first, second, calibration, floor
-        self.name = f"fusion({first.name}+{second.name})"
+        self.name, self.ceiling = f"fusion({first.name}+{second.name})", calibration.enough
 
     def observe(self, images: Sequence[Rgb]) -> list[Observation]:
         """See :class:`curation.detectors.observers.Observer`; an image's best box carries its probability."""
@@ -47,7 +47,7 @@ class Fused:
 
     def _answer(self, one: Detections, two: Detections, chance: float, tiles: Detections | None) -> Observation:
         seen = [Seen(self.first.name, "whole", one), Seen(self.second.name, "whole", two)]
-        look, ceiling = "whole", self.calibration.enough
+        look, ceiling = "whole", self.ceiling
         if tiles is not None:
             seen.append(Seen(self.second.name, "tiles2x2", tiles))
             look, ceiling, two = "whole+tiles2x2", 1.0, join(two, tiles)

@@ -42,6 +42,8 @@ class Observer(Protocol):
     """Which detectors look, with hashes of their weights."""
     floor: float
     """Lowest score that is reported: no lower threshold can be answered."""
+    ceiling: float
+    """Highest threshold that every image will be able to answer."""
 
     def observe(self, images: Sequence[Rgb]) -> list[Observation]:
         """Look at images (H, W, 3) uint8, each on its own."""
@@ -64,6 +66,8 @@ class Member(NamedTuple):
 
 class AnyOf:
     """A person is whoever any of the members sees; its score is the best of theirs. One member is just itself."""
+
+    ceiling = 1.0
 
     def __init__(self, members: Sequence[Member], floor: float) -> None:
         names = [member.detector.name for member in members]
@@ -88,6 +92,8 @@ class Confirmed:
     A person's score is the geometric mean of both; who is seen by one of them only is nobody. Members must report from
     the square of the floor up, or a sure first and an unsure second would get lost.
     """
+
+    ceiling = 1.0
 
     def __init__(self, first: Member, second: Member, floor: float) -> None:
         self.first, self.second, self.floor = first, second, floor
