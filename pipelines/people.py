@@ -1,9 +1,13 @@
 """``cleanplate people``: the person filter on any folder, with the best detector at hand."""
 
+import contextlib
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from filelock import FileLock, Timeout
 
 from curation.detectors.build import build_observer
 from curation.folder import folder_targets, person_rows
@@ -13,6 +17,7 @@ from curation.presence import require_between
 from curation.tables import PEOPLE, PERSONS, by_kind, join_tables, write_table
 from pipelines.detectors import Choice
 from pipelines.engine import run_parts
+from pipelines.work import BusyError
 
 
 class Filtered(NamedTuple):
@@ -30,6 +35,7 @@ def filter_folder(folder: Path, choice: Choice, out: Path, boxes: Path | None, t
     Raises:
         FileNotFoundError: no such folder.
         ValueError: it holds no file, no image could be looked at, or the looks do not answer the threshold.
+        BusyError: another run writes ``out``.
     """
     targets = folder_targets(find_images(folder).records)
     if not targets:
@@ -37,21 +43,33 @@ def filter_folder(folder: Path, choice: Choice, out: Path, boxes: Path | None, t
     observer = build_observer(choice.spec)
     used = choice.threshold if threshold is None else threshold
     require_between(used, observer.floor, observer.ceiling, "threshold")  # before hours of looking
-    started = time.perf_counter()
     parts = out.with_name(f".{out.name}.parts")
-    made = run_parts(tasks(targets, folder, choice.spec), detect_part, parts, "people")
-    people = join_tables(PEOPLE, [part / PART for part in made])
-    seconds = time.perf_counter() - started
-    rows = person_rows(people, used)
-    if all(row["person"] is None for row in rows):
-        reasons = ", ".join(f"{kind} {count}" for kind, count in by_kind([row["status"] for row in rows]).items())
-        raise ValueError(f"no image below {folder} could be looked at: {reasons}")
-    write_table(PERSONS, rows, out)
-    if boxes is not None:
-        write_table(PEOPLE, people, boxes)
-    shutil.rmtree(parts)
+    parts.mkdir(parents=True, exist_ok=True)
+    with _alone(parts, out):
+        started = time.perf_counter()
+        made = run_parts(tasks(targets, folder, choice.spec), detect_part, parts, "people")
+        people = join_tables(PEOPLE, [part / PART for part in made])
+        seconds = time.perf_counter() - started
+        rows = person_rows(people, used)
+        if all(row["person"] is None for row in rows):
+            kinds = by_kind(str(row["status"]) for row in rows)
+            reasons = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+            raise ValueError(f"no image below {folder} could be looked at: {reasons}")
+        write_table(PERSONS, rows, out)
+        if boxes is not None:
+            write_table(PEOPLE, people, boxes)
+        shutil.rmtree(parts)
     counts = {"with people": 0, "without": 0}
     for row in rows:
         name = {True: "with people", False: "without", None: str(row["status"])}[row["person"]]
         counts[name] = counts.get(name, 0) + 1
     return Filtered(counts, len(rows) / seconds)
+
+
+@contextlib.contextmanager
+def _alone(parts: Path, out: Path) -> Iterator[None]:
+    try:
+        with FileLock(parts / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise BusyError(f"another run writes {out}; wait for it, or give another --out") from None

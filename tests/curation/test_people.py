@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curation.detectors import Detections, arrange
+from curation.detectors import Detections
 from curation.detectors.build import DetectParams, MemberSpec, ObserverSpec, build_observer
 from curation.detectors.observers import AnyOf, Member
 from curation.identity import content_id
@@ -20,24 +20,9 @@ from curation.places365 import find_images
 from curation.sources import Source
 from curation.tables import IMAGES, PEOPLE, join_tables, to_arrow, write_table
 from pipelines.engine import run_parts
+from tests.curation.stand_ins import RedDetector
 
 BUILTIN = ObserverSpec("one", (MemberSpec("builtin", None, (), ("whole",)),), 0.2)
-
-
-class RedDetector:
-    """Takes each red area for a person."""
-
-    name = "red"
-
-    def detect(self, images: Sequence[Rgb]) -> list[Detections]:
-        return [self._look(image) for image in images]
-
-    def _look(self, image: Rgb) -> Detections:
-        red = (image[..., 0] > 200) & (image[..., 1] < 50)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
-        height, width = red.shape
-        boxes = stats[1:, :4] / [width, height, width, height]
-        return arrange(boxes, np.minimum(0.5 + stats[1:, 4] / 10_000, 0.95))
 
 
 def save(path: Path, *boxes: tuple[int, int, int, int]) -> Target:

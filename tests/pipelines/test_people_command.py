@@ -9,12 +9,14 @@ import matplotlib
 import numpy as np
 import pytest
 import skimage.data
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from curation.tables import PEOPLE, PERSONS, read_table
 from pipelines.cli import app
 from pipelines.detectors import Choice, choose
 from pipelines.people import filter_folder
+from pipelines.work import BusyError
 
 
 @pytest.fixture
@@ -60,6 +62,13 @@ def test_every_file_is_a_row_and_nothing_is_left_behind(folder: Path, tmp_path: 
     again = out.with_name("again.parquet")
     filter_folder(folder, choose(None, []), again, None, None)
     assert again.read_bytes() == out.read_bytes()
+
+
+def test_two_runs_do_not_write_one_table(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / ".p.parquet.parts").mkdir()
+    with FileLock(tmp_path / ".p.parquet.parts" / "lock"), pytest.raises(BusyError, match="another run writes"):
+        filter_folder(folder, choose("builtin", []), tmp_path / "p.parquet", None, None)
+    assert filter_folder(folder, choose("builtin", []), tmp_path / "p.parquet", None, None).counts["with people"] == 2
 
 
 def test_a_threshold_moves_the_verdict_but_not_below_what_was_looked_for(folder: Path, tmp_path: Path) -> None:
