@@ -105,7 +105,7 @@ def _samples(
     rows = verdicts.merge(images[["dataset", "locator", "status", "bytes"]], on=["dataset", "locator"], how="left")
     if limit is not None and len(rows) > limit:
         rows = rows.iloc[[i * len(rows) // limit for i in range(limit)]]
-    boxes = dict(iter(people[people["score"].notna()].groupby("locator")))
+    boxes = dict(iter(people[people["score"].notna()].groupby(["role", "locator"])))
     for row in rows.to_dict("records"):
         values = {name: None if pd.isna(row[name]) else row[name] for name in (*PLAIN, *FIGURES)}
         seen = by_detector.get(row["locator"], {})
@@ -115,7 +115,8 @@ def _samples(
             filepath=str(_media(row, source, root)),
             tags=[verdict],
             verdict=fo.Classification(label=verdict),
-            people=fo.Detections(detections=_detections(fo, boxes.get(row["locator"]))),
+            people=fo.Detections(detections=_detections(fo, boxes.get(("verdict", row["locator"])))),
+            seen=fo.Detections(detections=_detections(fo, boxes.get(("member", row["locator"])))),
             locator=row["locator"],
             image_id=row["image_id"] if isinstance(row["image_id"], str) else None,
             width=None if pd.isna(row["width"]) else int(row["width"]),

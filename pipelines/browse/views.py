@@ -129,6 +129,7 @@ def describe(fo: Any, dataset: Any, scores: Mapping[str, str]) -> None:
         "disagreement": "how far the highest score of a detector and look lies over the lowest",
         "disagree": "whether one detector or look sees a person, each at its threshold, and another does not",
         "borderline": "distance of the person score from the threshold in use",
+        "seen": "the best box of each detector and look, where several made the answer",
         "duplicate_group": "locator of the image kept, on it and on its near-duplicates",
     }
     schema = dataset.get_field_schema()
@@ -141,7 +142,7 @@ def describe(fo: Any, dataset: Any, scores: Mapping[str, str]) -> None:
         "tags": ["tags"],
         "verdict": ["verdict", "reason", "rule", "split", "refine_ok"],
         "review": list(FIELDS),
-        "people": ["people", "person_score", "borderline", "person_share", *scores, "disagreement", "disagree"],
+        "people": ["people", "seen", "person_score", "borderline", "person_share", *scores, "disagreement", "disagree"],
         "duplicates": ["duplicate_group", "duplicate_of"],
         "scene": ["scene", "indoor"],
         "quality": [
