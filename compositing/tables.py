@@ -41,7 +41,7 @@ FRAMES = Table(
 
 PLAN = Table(
     name="plan",
-    version=1,
+    version=2,
     key=("set", "ordinal"),
     columns={
         "composite_id": (pa.string(), "BLAKE2b-128 of seed, set and ordinal"),
@@ -108,6 +108,7 @@ PLAN = Table(
         "src_noise": (pa.float32(), "sigma of the source's noise, 0 to 1"),
         "bgr_noise": (pa.float32(), "sigma of the captured background's noise, 0 to 1"),
         "blur": (pa.float32(), "sigma of the defocus of the whole matte layer, pixels"),
+        "empty": (pa.bool_(), "nobody is there: alpha is 0 everywhere, and the matte named here is not seen"),
         "src_quality": (pa.int32(), "JPEG quality of the source"),
         "bgr_quality": (pa.int32(), "JPEG quality of the captured background"),
         "noise_key": (pa.uint64(), "key of the generator that draws the noise fields"),

@@ -223,6 +223,7 @@ def recipe(**changes) -> dict:
         "src_noise": 0.0,
         "bgr_noise": 0.0,
         "blur": 0.0,
+        "empty": False,
         "src_quality": 100,
         "bgr_quality": 100,
         "noise_key": 2**63 + 11,

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from compositing.pairing import plan_rows, summarise
+from compositing.coverage import Coverage
+from compositing.pairing import plan_rows
 from compositing.render import crop_with_margin
 from compositing.tables import FRAMES, PLAN
 from curation.tables import VERDICTS, to_arrow
@@ -26,16 +27,23 @@ def rows_of(plan: pa.Table, name: str) -> list[dict]:
     return [row for row in plan.to_pylist() if row["set"] == name]
 
 
+def counts_of(plan: pa.Table) -> dict[str, dict[str, int]]:
+    coverage = Coverage()
+    coverage.add(plan)
+    return coverage.counts()
+
+
 def test_the_plan_fits_its_schema_and_counts_three_strengths():
     plan = plan_rows(*tables(), plan_params())
     assert plan.schema.equals(PLAN.schema)
-    assert {name: counts["composites"] for name, counts in summarise(plan).items()} == {
+    counts = counts_of(plan)
+    assert {name: counts[name]["composites"] for name in counts} == {
         "base": 10,
         "refine": 5,
         "valid": 6,
         "test": 9,
     }
-    assert summarise(plan)["test"]["hard"] == 3
+    assert counts["test"]["hard"] == 3
     ids = plan["composite_id"].to_pylist()
     assert len(set(ids)) == len(ids)
 
