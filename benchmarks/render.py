@@ -6,8 +6,8 @@ One thread of one process renders drawn inputs (:mod:`benchmarks.world`): 1080p 
 photographs of 1500x1000 for 512x512 and of 2400x2240 for 2048x2048, every step of the full preset at its default
 probability. Files are read and decoded for every composite: nothing is kept. Arms:
 
-- ``published``: the recipe of Background Matting V2 with PIL, torchvision and kornia (:mod:`benchmarks.published`; kornia
-  comes with the ``dev`` extra), in its batches of 8 and 4; nothing is encoded
+- ``published``: the recipe of Background Matting V2 with PIL, torchvision and kornia (:mod:`benchmarks.published`; the
+  ``dev`` extra has kornia), in its batches of 8 and 4; nothing is encoded
 - ``albumentations``: the same idea in albumentations; nothing is encoded
 - ``codec``: the limit: the same stored inputs fully decoded, the same outputs encoded
 - ``ours``: ``Inputs`` + ``render``, encoding included
