@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, curation, decisions, people
+from pipelines.commands import audit, calibrate, curation, decisions, people
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,7 @@ app.command()(people.calibrate_people)
 app.command()(curation.curation)
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
+app.command()(calibrate.calibrate)
 
 console = Console()
 SCANS = Path(".work/scan")
