@@ -28,6 +28,7 @@ class Coverage:
 
     def add(self, rows: pa.Table) -> None:
         """Count PLAN rows of any sets."""
+        rows = rows.select(["set", "strength", "shadow_strength", "empty", *DISTINCT.values()])
         for name in pc.unique(rows["set"]).to_pylist():
             self._add(name, rows.filter(pc.equal(rows["set"], name)))
 

@@ -28,18 +28,21 @@ class Draws:
     def __init__(self, seed: int, set_name: str, ordinals: NDArray[np.int64]) -> None:
         """``ordinals``: (N,), each >= 0, in any order, repeats allowed. Raises ValueError for negative ones."""
         self._seed, self._set = seed, set_name
-        distinct, self._where = np.unique(np.asarray(ordinals, np.int64), return_inverse=True)
+        distinct, where = np.unique(np.asarray(ordinals, np.int64), return_inverse=True)
+        self._count = len(where)
+        # Ascending ordinals, the common case, are in order already.
+        self._where = where if (np.diff(where) != 1).any() else slice(None)
         if len(distinct) and distinct[0] < 0:
             raise ValueError(f"set '{set_name}': ordinals count from 0, but there is {distinct[0]}")
         self._runs = np.split(distinct, np.flatnonzero(np.diff(distinct) > GAP) + 1)
 
     def __len__(self) -> int:
-        return len(self._where)
+        return self._count
 
     def bits(self, name: str) -> NDArray[np.uint64]:
         """Return 64 random bits a row, (N,)."""
         key = np.array([self._seed % 2**64, int(item_id(self._set, name)[:16], 16)], dtype=np.uint64)
-        return np.concatenate([_words(key, run) for run in self._runs])[self._where]
+        return np.asarray(np.concatenate([_words(key, run) for run in self._runs])[self._where])
 
     def uniform(self, name: str, low: Limit = 0.0, high: Limit = 1.0) -> Floats:
         """Return numbers in [low, high), (N,); the limits are numbers or (N,), and equal ones give themselves."""
@@ -60,5 +63,6 @@ def _words(key: NDArray[np.uint64], ordinals: NDArray[np.int64]) -> NDArray[np.u
     if not len(ordinals):
         return np.empty(0, np.uint64)
     start = int(ordinals[0]) // WORDS
-    stream = np.random.Philox(key=key, counter=start)
-    return np.asarray(stream.random_raw(int(ordinals[-1]) - start * WORDS + 1)[ordinals - start * WORDS])
+    words = np.random.Philox(key=key, counter=start).random_raw(int(ordinals[-1]) - start * WORDS + 1)
+    gapless = ordinals[-1] - ordinals[0] + 1 == len(ordinals)
+    return np.asarray(words[-len(ordinals) :] if gapless else words[ordinals - start * WORDS])

@@ -21,6 +21,7 @@ from curation.tables import ROW_GROUP, from_columns
 
 FROM_IMAGE = ("dataset", "locator", "image_id", "scene", "indoor")
 FROM_FRAME = ("frame_id", "clip", "frame", "box_x", "box_y", "box_w", "box_h")
+FROM_BOTH = ("licence", "source")
 
 
 class SetParams(Section):
@@ -164,7 +165,8 @@ def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
 
 def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
     """Return the images a set may use, in an order that does not depend on where they lie."""
-    images = verdicts.filter(pc.and_(verdicts["kept"], pc.equal(verdicts["split"], pairing.split)))
+    kept = pc.and_(verdicts["kept"], pc.equal(verdicts["split"], pairing.split))
+    images = verdicts.select([*FROM_IMAGE, "width", "height", "refine_ok", *FROM_BOTH]).filter(kept)
     fine = images.filter(pa.array(_large_enough(images, pairing)))
     if not len(fine):
         name, canvas = pairing.name, pairing.canvas
@@ -198,7 +200,8 @@ def _subjects(mattes: pa.Table) -> Subjects:
 def _mattes(frames: pa.Table, pairing: _Pairing) -> pa.Table:
     """Return the frames a set may use, in an order that does not depend on where they lie."""
     whole = pc.and_(pc.equal(frames["status"], "ok"), pc.is_valid(frames["box_w"]))
-    mattes = frames.filter(pc.and_(whole, pc.equal(frames["split"], pairing.split)))
+    kept = pc.and_(whole, pc.equal(frames["split"], pairing.split))
+    mattes = frames.select([*FROM_FRAME, "touches", *FROM_BOTH]).filter(kept)
     canvas = pairing.canvas
     fine = mattes.filter(pa.array(fits(_subjects(mattes), canvas.width, canvas.height)))
     if not len(fine):
@@ -245,7 +248,7 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
         **{column: mattes[column] for column in FROM_FRAME},
         **shared,
         **_interleaved(captures, strengths),
-        **{column: _joined(images[column], mattes[column]) for column in ("licence", "source")},
+        **{column: _joined(images[column], mattes[column]) for column in FROM_BOTH},
     }
     return from_columns(PLAN, values)
 

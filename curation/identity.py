@@ -34,9 +34,13 @@ def item_id(*parts: str | int) -> str:
 
 def item_ids(head: Sequence[str | int], numbers: npt.NDArray[np.int64]) -> list[str]:
     """Hash many numbered items at once, ``item_id(*head, number)`` for each number (N,); several times as fast."""
-    start = b"".join(map(_marked, head))
-    texts = (b"%d" % number for number in numbers.tolist())
-    return [hashlib.blake2b(b"%bi%d:%b" % (start, len(text), text), digest_size=16).hexdigest() for text in texts]
+    start = hashlib.blake2b(b"".join(map(_marked, head)), digest_size=16)
+    found = []
+    for number in numbers.tolist():
+        digest, text = start.copy(), b"%d" % number
+        digest.update(b"i%d:%b" % (len(text), text))
+        found.append(digest.hexdigest())
+    return found
 
 
 def _marked(part: str | int) -> bytes:

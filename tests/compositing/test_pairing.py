@@ -118,6 +118,60 @@ def test_every_background_and_frame_is_used_evenly_without_fixed_partners():
     assert set(Counter(row["clip"] for row in rows[:6]).values()) == {2}
 
 
+def test_a_clip_gives_no_more_than_its_cap_and_the_others_take_over():
+    verdicts, frames = tables(clips=2, frames=20)
+    short = to_arrow(FRAMES, [frame("train/short", n, "train") for n in range(4)])
+    params = {"base__count": 90, "valid__count": 2, "test__count": 2}
+    plan = plan_rows(verdicts, pa.concat_tables([frames, short]), plan_params(clip_cap=31, **params))
+    clips = Counter(row["clip"] for row in rows_of(plan, "base"))
+    assert sum(clips.values()) == 90 and max(clips.values()) == 31 and len(clips) == 3
+    assert counts_of(plan)["base"]["most_of_a_clip"] == 31
+    with pytest.raises(ValueError, match=r"set 'base' has 90 composites of 3 clips.*clip_cap allows; raise it to 30"):
+        plan_rows(verdicts, pa.concat_tables([frames, short]), plan_params(clip_cap=29, **params))
+
+
+def test_a_cap_counts_all_strengths_of_a_pair():
+    capped = plan_params(clip_cap=6, base__count=18, refine__count=5, valid__count=2, test__count=6)
+    rows = rows_of(plan_rows(*tables(), capped), "test")
+    assert set(Counter(row["clip"] for row in rows).values()) == {6}
+    with pytest.raises(ValueError, match=r"set 'test' has 21 composites of 3 clips.*raise it to 9"):
+        plan_rows(*tables(), plan_params(clip_cap=6, base__count=18, refine__count=5, valid__count=2, test__count=7))
+
+
+def test_nobody_is_there_now_and_then_but_not_in_valid_and_test():
+    rows = plan_rows(*tables(), plan_params(base__count=300, look__empty=0.3, train__shadow=1.0)).to_pylist()
+    empty = [row for row in rows if row["empty"]]
+    assert 60 <= sum(row["set"] == "base" for row in empty) <= 120
+    assert {row["set"] for row in empty} <= {"base", "refine"}
+    assert all((row["shadow_strength"] == 0) == row["empty"] for row in rows if row["split"] == "train")
+
+
+def test_drawn_numbers_fill_their_ranges():
+    params = plan_params(base__count=2000)
+    base = plan_rows(*tables(), params).to_pandas().query("set == 'base'")
+    ranges = {name: getattr(params.look, name) for name in ("fgr_exposure", "fgr_warmth", "bgr_contrast")}
+    ranges |= {
+        "fgr_rotate": params.look.rotate,
+        "gain": params.train.gain,
+        "gain_blue": params.train.white_balance,
+        "gamma": params.train.gamma,
+    }
+    ranges |= {"shift_scale": params.train.scale, "src_noise": params.train.noise, "bgr_quality": params.train.quality}
+    for name, (low, high) in ranges.items():
+        column, span = base[name].astype(float), high - low
+        assert low - 1e-6 <= column.min() < low + 0.02 * span and high - 0.02 * span < column.max() <= high + 1e-6, name
+        assert column.mean() == pytest.approx((low + high) / 2, abs=0.03 * span), name
+    shift = (base["shift_x"] ** 2 + base["shift_y"] ** 2) ** 0.5 * 512 / 96
+    assert shift.max() <= 5.0001 and shift.mean() == pytest.approx(2.5, abs=0.15)
+    assert abs(base["shift_x"].mean()) < 0.1
+    assert (base["shadow_strength"] > 0).mean() == pytest.approx(0.4, abs=0.04)
+    assert (base["blur"] > 0).mean() == pytest.approx(0.1, abs=0.03)
+    assert base["fgr_flip"].mean() == pytest.approx(0.5, abs=0.04)
+    numbers = base.select_dtypes("float32").loc[:, lambda table: table.std() > 0]
+    numbers = numbers.drop(columns=[name for name in numbers if name.startswith(("crop", "shadow", "fgr_scale"))])
+    assert (numbers.corr().abs() - np.eye(numbers.shape[1])).to_numpy().max() < 0.15
+
+
 def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():
     verdicts, frames = tables(width=211, height=173)
     plan = plan_rows(verdicts, frames, plan_params(base__count=200, refine__count=200))
