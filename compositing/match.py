@@ -13,6 +13,10 @@ _SMALL = 48
 _DARKEST = 2e-3
 _MOST = 1.2
 """Most stops of exposure that matching adds: a person may well be darker than the scene."""
+_FLATTEST = 0.8
+"""Least contrast factor of a full match; its inverse is the most."""
+_BRIGHT = 1.5
+"""Spreads above the mean where a subject's bright parts begin, which nobody lets burn out to match a bright sky."""
 _MOST_COLOUR = 0.35
 """Most stops of one colour against green: the mean of a forest is green, its light is not."""
 
@@ -50,9 +54,10 @@ def matched(subject: Tones, scene: Tones, strength: float) -> tuple[NDArray[np.f
     *Color Transfer between Images*, 2001; gains rather than Lab offsets, because another light multiplies. Bounded.
     """
     change = scene.mean - subject.mean
-    exposure = np.clip(change[3], -_MOST, _MOST)
+    room = max(0.0, -float(subject.mean[3] + _BRIGHT * subject.spread))
+    exposure = np.clip(change[3], -_MOST, min(_MOST, room))
     colour = np.clip(change[:3] - change[1], -_MOST_COLOUR, _MOST_COLOUR)
-    ratio = np.clip(scene.spread / max(subject.spread, 1e-3), 0.7, 1.4)
+    ratio = np.clip(scene.spread / max(subject.spread, 1e-3), _FLATTEST, 1 / _FLATTEST)
     return np.exp2(strength * (exposure + colour)), float(ratio**strength)
 
 
