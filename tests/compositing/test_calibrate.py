@@ -10,8 +10,8 @@ from compositing.captured import find_pairs
 from compositing.codec import encode_jpeg
 from compositing.compression import blockiness, jpeg_quality
 from compositing.light import to_bytes, to_display, to_linear
-from compositing.viewpoint import Viewpoint, motion_matrix
 from compositing.ranges import propose
+from compositing.viewpoint import Viewpoint, motion_matrix
 from tests.compositing.composite_world import photograph
 
 WIDTH, HEIGHT = 480, 320
