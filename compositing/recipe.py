@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
+from compositing.drawing import SubjectParams, draw_camera, draw_subject, view_margin
 from compositing.draws import Draws
 from compositing.perturb import CaptureParams, Range, Share
 from compositing.placement import MAX_ENLARGE, Flags, Subjects, place
-from curation.config import Section
 
 Columns = dict[str, NDArray[Any]]
 """Plan columns of the rows that are drawn together: (N,) each."""
 
 
-class LookParams(Section):
+class LookParams(SubjectParams):
     """How subject and scene are varied, alike in source and captured background."""
 
     rotate: Range
@@ -72,7 +72,8 @@ class Canvas(NamedTuple):
 def margin_of(capture: CaptureParams, width: int, height: int) -> int:
     """Return how far beyond the window a moved camera may look, pixels, the reach of cubic resampling included."""
     reach = math.hypot(width, height) / 2
-    shift = capture.shift[1] * max(width, height) / 512
+    long_side = max(width, height)
+    shift = (capture.shift[1] + view_margin(capture, reach * 512 / long_side)) * long_side / 512
     turn = math.radians(max(abs(angle) for angle in capture.rotate)) * reach
     grow = max(abs(factor - 1) for factor in capture.scale) * reach
     return math.ceil(shift + turn + grow) + 3
@@ -131,6 +132,7 @@ def draw_look(
         "bgr_saturation": draws.uniform("bgr_saturation", *look.bgr_saturation),
         "blur": np.where(blurred, draws.uniform("blur", *look.blur), 0.0),
         "empty": draws.chance("empty", empty),
+        **draw_subject(draws, look, max(canvas.width, canvas.height)),
     }
 
 
@@ -175,6 +177,7 @@ def draw_capture(draws: Draws, capture: CaptureParams, canvas: Canvas, cut: Flag
         "bgr_quality": draws.integers("bgr_quality", *capture.quality),
         "noise_key": draws.bits("noise_key"),
         **_draw_shadow(draws, capture, cut, empty),
+        **draw_camera(draws, capture, max(canvas.width, canvas.height), cut, empty),
     }
 
 

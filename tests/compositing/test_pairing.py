@@ -7,8 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from compositing.coverage import Coverage
+from compositing.draws import Draws
 from compositing.pairing import plan_rows
-from compositing.render import crop_with_margin
+from compositing.recipe import Canvas, draw_capture
+from compositing.scene import crop_with_margin
 from compositing.tables import FRAMES, PLAN
 from curation.tables import VERDICTS, to_arrow
 from tests.compositing.composite_world import frame, plan_params, verdict
@@ -90,8 +92,11 @@ def test_the_test_set_hangs_on_its_own_seed_alone():
 def test_strengths_share_pairing_and_look_and_differ_in_capture():
     rows = rows_of(plan_rows(*tables(), plan_params()), "test")
     own = {"composite_id", "ordinal", "strength", "noise_key"}
-    own |= {"gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise", "src_quality", "bgr_quality"}
-    shared = [{k: v for k, v in row.items() if k not in own and not k.startswith(("shift", "shadow"))} for row in rows]
+    nobody = np.zeros(1, bool)
+    own |= set(
+        draw_capture(Draws(1, "test", np.arange(1)), plan_params().train, Canvas(8, 8, 0, (1, 1)), nobody, nobody)
+    )
+    shared = [{k: v for k, v in row.items() if k not in own} for row in rows]
     for i in range(0, 9, 3):
         assert [row["strength"] for row in rows[i : i + 3]] == ["exact", "mild", "hard"]
         assert shared[i] == shared[i + 1] == shared[i + 2]
