@@ -120,7 +120,7 @@ LAYERS = ("src.jpg", "bgr.jpg", "fgr.jpg", "pha.png", "json")
 
 SHARDS = Table(
     name="shards",
-    version=1,
+    version=2,
     key=("set", "ordinal", "member"),
     columns={
         "set": (pa.string(), "base, refine, valid or test"),
@@ -133,6 +133,8 @@ SHARDS = Table(
         "row_group": (pa.int32(), "row group in a Parquet shard; null in a tar shard"),
         "row": (pa.int32(), "row in the row group of a Parquet shard; null in a tar shard"),
         "pixels": (pa.string(), "BLAKE2b-128 of the decoded pixels (of the bytes for json)"),
+        "digest": (pa.string(), "BLAKE2b-128 of the member's bytes"),
+        "shard_digest": (pa.string(), "BLAKE2b-128 of the shard's whole file"),
     },
 )
 
