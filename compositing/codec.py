@@ -29,14 +29,19 @@ def encode_jpeg(rgb: Image, quality: int, sampling: str = "420") -> bytes:
 
 
 def encode_png(grey: Image) -> bytes:
-    """Encode (H, W) uint8 as PNG, lossless: level 1, RLE, Sub filter, three times faster than plain level 1."""
+    """Encode (H, W) uint8 as PNG, lossless: level 1, matches of any distance, no filter.
+
+    Alpha is flat nearly everywhere, where filters find nothing and have to be undone byte after byte: at 1080p this
+    decodes in 1.6 ms and encodes in 4.0; the Sub filter with run lengths alone took 8.5 and 6.2, for files that are no
+    more than a fifth smaller or larger.
+    """
     options = [
         cv2.IMWRITE_PNG_COMPRESSION,
         1,
         cv2.IMWRITE_PNG_STRATEGY,
-        cv2.IMWRITE_PNG_STRATEGY_RLE,
+        cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
         cv2.IMWRITE_PNG_FILTER,
-        cv2.IMWRITE_PNG_FILTER_SUB,
+        cv2.IMWRITE_PNG_FILTER_NONE,
     ]
     done, data = cv2.imencode(".png", grey, options)
     if not done:

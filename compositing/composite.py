@@ -1,8 +1,9 @@
-"""The compositing equation, once."""
+"""The compositing equation, once, and the space it is taken in."""
 
 import numpy as np
 
-from compositing.light import Float
+from compositing.blocks import by_rows
+from compositing.light import Float, to_display, to_linear
 
 
 def composite(fgr: Float, pha: Float, bgr: Float) -> Float:
@@ -16,3 +17,17 @@ def composite(fgr: Float, pha: Float, bgr: Float) -> Float:
         raise ValueError(f"shapes do not agree: fgr {fgr.shape}, pha {pha.shape}, bgr {bgr.shape}")
     # As bgr + pha * (fgr - bgr): where pha is 0, exactly bgr, and one product less.
     return np.asarray(bgr + pha[:, :, None] * (fgr - bgr), dtype=np.float32)
+
+
+def composite_in(space: str, fgr: Float, pha: Float, bgr: Float) -> Float:
+    """Composite layers of linear light in ``linear`` light or, as the published code did, in ``display`` values.
+
+    Shapes and errors as :func:`composite`; returns linear light, 0 to 1 in display space. Raises ValueError for
+    another space.
+    """
+    match space:
+        case "linear":
+            return by_rows(composite, fgr, pha, bgr)
+        case "display":
+            return by_rows(lambda f, a, b: to_linear(composite(to_display(f), a, to_display(b))), fgr, pha, bgr)
+    raise ValueError(f"cannot composite in space '{space}'; set plan.look.space to linear or display and plan again")

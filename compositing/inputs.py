@@ -1,9 +1,15 @@
 """What a plan row is made from: its photograph and its matte, read once and kept for a while."""
 
+import io
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import PIL.Image
+from PIL import ExifTags
 
 from compositing.codec import Image
 from compositing.framestore import read_frame
@@ -74,7 +80,7 @@ class Inputs:
                     "run 'cleanplate scan' and then 'dvc repro'"
                 )
             try:
-                kept = (decode_rgb(data),)
+                kept = (_decode(data),)
             except ValueError as error:
                 raise InputError(f"{row['locator']}: {error}") from error
             self._keep(key, kept)
@@ -105,3 +111,23 @@ class Inputs:
             self._cache[key] = images
             while len(self._cache) > 1 and sum(i.nbytes for kept in self._cache.values() for i in kept) > CACHE_BYTES:
                 del self._cache[next(iter(self._cache))]
+
+
+def _decode(data: bytes) -> Image:
+    """Decode a photograph as :func:`curation.images.decode_rgb` does, plain JPEG files in half the time.
+
+    cv2 decodes with the same library to the same pixels, and copies them once where Pillow does three times. It knows
+    less of damage, colour spaces and orientation: its way is for files that decode_rgb read before (their hash says so)
+    and that need nothing of the kind.
+    """
+    try:
+        head = PIL.Image.open(io.BytesIO(data), formats=("JPEG",))
+        plain = head.format == "JPEG" and head.mode in ("RGB", "L")
+        plain = plain and head.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    except Exception:  # not a JPEG, or one with a broken header: decode_rgb says what is wrong, or copes
+        plain = False
+    if plain:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is not None:
+            return np.asarray(image, dtype=np.uint8)
+    return decode_rgb(data)

@@ -1,8 +1,7 @@
 """Curated backgrounds x frames -> plan rows."""
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,16 +9,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from compositing.draws import Draws
 from compositing.perturb import CaptureParams, Range
-from compositing.placement import MAX_ENLARGE, Subject, fits
-from compositing.recipe import Canvas, LookParams, Row, draw_capture, draw_look, largest_grain, margin_of
+from compositing.placement import MAX_ENLARGE, Subjects, fits
+from compositing.recipe import Canvas, Columns, LookParams, draw_capture, draw_look, largest_grain, margin_of
 from compositing.tables import PLAN, SETS
+from compositing.turns import Turns
 from curation.config import Section
-from curation.identity import item_id, rng
-from curation.tables import to_arrow
+from curation.identity import item_ids
+from curation.tables import ROW_GROUP, from_columns
 
-CHUNK = 4096
-"""Rows that are Python objects at a time."""
+FROM_IMAGE = ("dataset", "locator", "image_id", "scene", "indoor")
+FROM_FRAME = ("frame_id", "clip", "frame", "box_x", "box_y", "box_w", "box_h")
+FROM_BOTH = ("licence", "source")
 
 
 class SetParams(Section):
@@ -60,6 +62,9 @@ class PlanParams(Section):
     """Seed of the base, refine and valid sets."""
     test_seed: int
     """Seed of the test set; leave it alone so that metrics compare."""
+    clip_cap: Annotated[int, Field(ge=1)] | None
+    """Composites of one clip in a set at most, so that a long clip does not outweigh the set; null: no cap. The shorter
+    clips take over: their frames are used more often."""
     base: SetParams
     """Many small composites for the base network."""
     refine: SetParams
@@ -85,23 +90,41 @@ class _Pairing(NamedTuple):
     pairs: int
     canvas: Canvas
     captures: Mapping[str, CaptureParams]
+    clip_cap: int | None
+    """Pairs of one clip at most."""
+    empty: float
+    """Probability that nobody is there."""
+
+
+class _Cast(NamedTuple):
+    """What a set draws from."""
+
+    backgrounds: pa.Table
+    frames: pa.Table
+    subjects: Subjects
+    """Of ``frames``, row by row."""
+    image_turns: Turns
+    frame_turns: Turns
+
+
+def plan_chunks(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> Iterator[pa.Table]:
+    """Draw every composite of every set, a row group at a time: ten million rows never lie in memory together.
+
+    ``verdicts``, ``frames``: the VERDICTS and FRAMES tables. Yields PLAN rows sorted by set and ordinal. All that is
+    drawn for a row hangs on seed, set and ordinal alone, and a larger ``count`` only adds rows.
+    Raises ValueError, before the first chunk, where a set has no backgrounds or no frames or cannot keep the cap,
+    naming the split and what to do.
+    """
+    casts = [(pairing, _cast(verdicts, frames, pairing)) for pairing in (_pairing(name, params) for name in SETS)]
+    for pairing, cast in sorted(casts, key=lambda item: item[0].name):
+        total = pairing.pairs * len(pairing.captures)
+        for first in range(0, total, ROW_GROUP):
+            yield _chunk(pairing, cast, params.look, np.arange(first, min(first + ROW_GROUP, total)))
 
 
 def plan_rows(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> pa.Table:
-    """Draw every composite of every set.
-
-    ``verdicts``, ``frames``: the VERDICTS and FRAMES tables. Returns PLAN rows sorted by set and ordinal. All that is
-    drawn for a row hangs on seed, set and ordinal alone, and a larger ``count`` only adds rows.
-    Raises ValueError where a set has no backgrounds or no frames, naming the split and what to do.
-    """
-    tables: list[pa.Table] = []
-    for name in SETS:
-        pairing = _pairing(name, params)
-        pairs = _pairs(pairing, _backgrounds(verdicts, pairing), _subjects(frames, pairing))
-        rows = _rows(pairing, params.look, pairs)
-        while chunk := list(itertools.islice(rows, CHUNK)):  # a million rows of Python objects would fill the memory
-            tables.append(to_arrow(PLAN, chunk))
-    return pa.concat_tables(tables).sort_by([(name, "ascending") for name in PLAN.key])
+    """Draw every composite of every set into one table; arguments and errors as :func:`plan_chunks`."""
+    return pa.concat_tables(plan_chunks(verdicts, frames, params)).combine_chunks()
 
 
 def _pairing(name: str, params: PlanParams) -> _Pairing:
@@ -121,12 +144,29 @@ def _pairing(name: str, params: PlanParams) -> _Pairing:
             scale=size.scale,
         ),
         captures=captures,
+        clip_cap=None if params.clip_cap is None else params.clip_cap // len(captures),
+        empty=params.look.empty if trains else 0.0,
     )
+
+
+def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
+    backgrounds, mattes = _backgrounds(verdicts, pairing), _mattes(frames, pairing)
+    seed, name = pairing.seed, pairing.name
+    frame_turns = Turns(mattes["clip"], seed, name, "frames", cap=pairing.clip_cap)
+    if frame_turns.places is not None and frame_turns.places < pairing.pairs:
+        strengths, clips = len(pairing.captures), pc.count_distinct(mattes["clip"]).as_py()
+        raise ValueError(
+            f"plan: set '{name}' has {pairing.pairs * strengths} composites of {clips} clips, more than plan.clip_cap "
+            f"allows; raise it to {-(-pairing.pairs // clips) * strengths}, lower plan.{name}.count or add clips"
+        )
+    image_turns = Turns(backgrounds["scene"], seed, name, "backgrounds")
+    return _Cast(backgrounds, mattes, _subjects(mattes), image_turns, frame_turns)
 
 
 def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
     """Return the images a set may use, in an order that does not depend on where they lie."""
-    images = verdicts.filter(pc.and_(verdicts["kept"], pc.equal(verdicts["split"], pairing.split)))
+    kept = pc.and_(verdicts["kept"], pc.equal(verdicts["split"], pairing.split))
+    images = verdicts.select([*FROM_IMAGE, "width", "height", "refine_ok", *FROM_BOTH]).filter(kept)
     fine = images.filter(pa.array(_large_enough(images, pairing)))
     if not len(fine):
         name, canvas = pairing.name, pairing.canvas
@@ -138,7 +178,7 @@ def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
             + (f"lower plan.{name}.width and height" if len(images) else "change the curate section (its split shares)")
             + "; metrics/curate.json counts why images were rejected"
         )
-    return fine.sort_by([(column, "ascending") for column in ("image_id", "dataset", "locator")])
+    return fine.sort_by([(column, "ascending") for column in ("image_id", "dataset", "locator")]).combine_chunks()
 
 
 def _large_enough(images: pa.Table, pairing: _Pairing) -> NDArray[np.bool_]:
@@ -151,14 +191,19 @@ def _large_enough(images: pa.Table, pairing: _Pairing) -> NDArray[np.bool_]:
     return np.asarray(fine)
 
 
-def _subjects(frames: pa.Table, pairing: _Pairing) -> pa.Table:
+def _subjects(mattes: pa.Table) -> Subjects:
+    touches = pc.fill_null(mattes["touches"], "")
+    cut = (pc.match_substring(touches, letter).to_numpy() for letter in "ltrb")
+    return Subjects(mattes["box_w"].to_numpy().astype(float), mattes["box_h"].to_numpy().astype(float), *cut)
+
+
+def _mattes(frames: pa.Table, pairing: _Pairing) -> pa.Table:
     """Return the frames a set may use, in an order that does not depend on where they lie."""
     whole = pc.and_(pc.equal(frames["status"], "ok"), pc.is_valid(frames["box_w"]))
-    mattes = frames.filter(pc.and_(whole, pc.equal(frames["split"], pairing.split)))
+    kept = pc.and_(whole, pc.equal(frames["split"], pairing.split))
+    mattes = frames.select([*FROM_FRAME, "touches", *FROM_BOTH]).filter(kept)
     canvas = pairing.canvas
-    boxes = zip(*(mattes[name].to_pylist() for name in ("box_w", "box_h", "touches")), strict=True)
-    fitting = [fits(Subject(w, h, touches or ""), canvas.width, canvas.height) for w, h, touches in boxes]
-    fine = mattes.filter(pa.array(fitting, pa.bool_()))
+    fine = mattes.filter(pa.array(fits(_subjects(mattes), canvas.width, canvas.height)))
     if not len(fine):
         found = f"{len(mattes)} usable frames in split '{pairing.split}'"
         if len(mattes):
@@ -172,69 +217,49 @@ def _subjects(frames: pa.Table, pairing: _Pairing) -> pa.Table:
             )
             + "; metrics/mattes.json counts why frames cannot be used"
         )
-    return fine.sort_by("frame_id")
+    return fine.sort_by("frame_id").combine_chunks()
 
 
-def _pairs(pairing: _Pairing, backgrounds: pa.Table, subjects: pa.Table) -> Iterator[tuple[Row, Row]]:
-    images = _cycle(backgrounds["scene"], pairing.pairs, pairing.seed, pairing.name, "backgrounds")
-    mattes = _cycle(subjects["clip"], pairing.pairs, pairing.seed, pairing.name, "frames")
-    for first in range(0, pairing.pairs, CHUNK):
-        chunk = slice(first, first + CHUNK)
-        yield from zip(
-            backgrounds.take(images[chunk]).to_pylist(), subjects.take(mattes[chunk]).to_pylist(), strict=True
-        )
+def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[np.int64]) -> pa.Table:
+    """Draw the rows of a set at ascending ordinals."""
+    seed, name, count = pairing.seed, pairing.name, len(ordinals)
+    # Rows of one pair, one a strength, share all but the capture, so that strengths compare.
+    pairs, strengths = np.divmod(ordinals, len(pairing.captures))
+    at_frame = cast.frame_turns.at(pairs)
+    images, mattes = cast.backgrounds.take(cast.image_turns.at(pairs)), cast.frames.take(at_frame)
+    subjects = cast.subjects.take(at_frame)
+    width, height = images["width"].to_numpy(), images["height"].to_numpy()
+    shared = draw_look(Draws(seed, name, pairs), look, pairing.canvas, subjects, width, height, pairing.empty)
+    captures: list[Columns] = []
+    for index, capture in enumerate(pairing.captures.values()):
+        here = strengths == index
+        draws = Draws(seed, name, ordinals[here])
+        captures.append(draw_capture(draws, capture, pairing.canvas, subjects.bottom[here], shared["empty"][here]))
+    values: dict[str, Any] = {
+        "composite_id": item_ids((seed, name), ordinals),
+        "set": pa.repeat(name, count),
+        "ordinal": ordinals,
+        "strength": pa.array(list(pairing.captures)).take(pa.array(strengths)),
+        "split": pa.repeat(pairing.split, count),
+        "width": np.full(count, pairing.canvas.width),
+        "height": np.full(count, pairing.canvas.height),
+        "margin": np.full(count, pairing.canvas.margin),
+        **{column: images[column] for column in FROM_IMAGE},
+        **{column: mattes[column] for column in FROM_FRAME},
+        **shared,
+        **_interleaved(captures, strengths),
+        **{column: _joined(images[column], mattes[column]) for column in FROM_BOTH},
+    }
+    return from_columns(PLAN, values)
 
 
-def _order(groups: Sequence[str | None], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Shuffle items so that any prefix holds each group in proportion to its size."""
-    _, codes, counts = np.unique([group or "" for group in groups], return_inverse=True, return_counts=True)
-    shuffled = generator.permutation(len(codes))
-    shuffled = shuffled[np.argsort(codes[shuffled], kind="stable")]  # group by group, random inside
-    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    start = generator.random(len(counts))
-    code = codes[shuffled]
-    return np.asarray(shuffled[np.argsort((rank + start[code]) / counts[code], kind="stable")])
+def _interleaved(captures: list[Columns], strengths: NDArray[np.int64]) -> Columns:
+    """Bring the columns of each strength's rows into the order of the rows."""
+    order = np.argsort(np.argsort(strengths, kind="stable"), kind="stable")
+    return {name: np.concatenate([columns[name] for columns in captures])[order] for name in captures[0]}
 
 
-def _cycle(groups: pa.ChunkedArray, count: int, seed: int, *name: str) -> NDArray[np.int64]:
-    """Use every item once, shuffled, then again in another order, and so on: even use and no fixed partners."""
-    names = groups.to_pylist()
-    turns = range(-(-count // len(names)))
-    return np.concatenate([_order(names, rng(seed, *name, turn)) for turn in turns])[:count]
-
-
-def _rows(pairing: _Pairing, look: LookParams, pairs: Iterator[tuple[Row, Row]]) -> Iterator[Row]:
-    seed, name = pairing.seed, pairing.name
-    for pair, (image, matte) in enumerate(pairs):
-        # Rows of one pair, one a strength, share all but the capture, so that strengths compare.
-        shared = draw_look(rng(seed, name, "look", pair), look, pairing.canvas, image, matte)
-        for index, (strength, capture) in enumerate(pairing.captures.items()):
-            ordinal = pair * len(pairing.captures) + index
-            yield {
-                "composite_id": item_id(seed, name, ordinal),
-                "set": name,
-                "ordinal": ordinal,
-                "strength": strength,
-                "split": pairing.split,
-                "width": pairing.canvas.width,
-                "height": pairing.canvas.height,
-                "margin": pairing.canvas.margin,
-                **shared,
-                **draw_capture(rng(seed, name, ordinal), capture, pairing.canvas, matte),
-            }
-
-
-def summarise(plan: pa.Table) -> dict[str, dict[str, int]]:
-    """Count composites, photographs, scenes, clips and frames of each set of a plan, and composites by strength."""
-    counts: dict[str, dict[str, int]] = {}
-    for name in SETS:
-        rows = plan.filter(pc.equal(plan["set"], name))
-        distinct = {"backgrounds": "image_id", "scenes": "scene", "clips": "clip", "frames": "frame_id"}
-        strengths = pc.value_counts(rows["strength"]).to_pylist()
-        counts[name] = {
-            "composites": len(rows),
-            **{entry["values"]: entry["counts"] for entry in sorted(strengths, key=lambda entry: str(entry["values"]))},
-            **{words: pc.count_distinct(rows[column]).as_py() for words, column in distinct.items()},
-            "with_shadow": pc.sum(pc.greater(rows["shadow_strength"], 0)).as_py() or 0,
-        }
-    return counts
+def _joined(images: pa.ChunkedArray, mattes: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Name both licences, or both sources."""
+    image, matte = (pc.fill_null(column, "unknown") for column in (images, mattes))
+    return pc.binary_join_element_wise("background: ", image, "; matte: ", matte, "")

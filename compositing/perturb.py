@@ -1,11 +1,10 @@
-"""Shift, colour, exposure, shadow, noise, blur: one function each.
+"""Colour, exposure, defocus and shadow: one function each; and how far everything may be perturbed.
 
 *Linear* is linear light, *display* is what a file holds, both float32 with 1 for white (see ``compositing.light``).
 Every function is pure; what was drawn comes in as arguments, so a plan row alone makes the picture again.
-Compression, the last perturbation, is in ``compositing.codec``.
+The order of all steps is that of ``compositing.render``.
 """
 
-import math
 from typing import Annotated
 
 import cv2
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
+from compositing.blocks import by_rows
 from compositing.light import LUMA, Float, power, to_display, to_linear
 from curation.config import Section
 
@@ -29,7 +29,10 @@ Quality = Annotated[int, Field(ge=1, le=100)]
 
 
 class CaptureParams(Section):
-    """How far the captured background may differ from the scene in the source. Ranges are drawn uniformly."""
+    """How far the captured background may differ from the scene in the source, and what the camera adds to both.
+
+    Ranges are drawn uniformly; what has a probability is off otherwise. Pixels are at 512 on the long side.
+    """
 
     shift: Range
     """Length of the shift, pixels at 512 on the long side; the direction is uniform."""
@@ -37,34 +40,78 @@ class CaptureParams(Section):
     """Degrees."""
     scale: Range
     """Factor."""
+    perspective: Range
+    """How far a corner moves where the camera was tilted, pixels; the direction is uniform."""
+    perspective_probability: Share
+    """How often it was, 0 to 1."""
+    parallax: Range
+    """How far the nearest parts move against middling ones where the camera was displaced, pixels."""
+    parallax_probability: Share
+    """How often it was, 0 to 1."""
+    breathing: Range
+    """Sigma of the captured background's defocus where its focus had not settled, pixels; it changes the scale too."""
+    breathing_probability: Share
+    """How often it had not, 0 to 1."""
     gain: Range
     """Exposure drift, stops."""
     white_balance: Range
     """Red and blue gain against green, stops, each drawn on its own."""
     gamma: Range
     """Exponent of the tone curve."""
-    noise: Range
-    """Sigma of the noise of source and captured background (each drawn on its own), 0 to 1."""
-    quality: Annotated[tuple[Quality, Quality], AfterValidator(_ordered)]
-    """JPEG quality of source and captured background."""
+    focus: Range
+    """Change of the scene's focus in the source alone, sigma in pixels; below 0 it is crisper there."""
+    focus_probability: Share
+    """How often there is one, 0 to 1."""
+    change: Share
+    """Probability that one thing in the scene was moved, lit or darkened since the plate was taken, 0 to 1."""
+    change_size: Range
+    """Its sides, shares of the frame's."""
+    change_gain: Range
+    """How much brighter a screen or lamp became, stops."""
     shadow: Share
     """Probability of a cast shadow on the source's background, 0 to 1."""
     shadow_strength: Range
     """Largest darkening, 0 to 1."""
+    contact: Share
+    """Probability of a contact shadow under a subject that stands in the picture, 0 to 1."""
+    contact_strength: Range
+    """Largest darkening, 0 to 1."""
+    shading: Range
+    """Light that became uneven over the frame, stops from corner to corner; source and foreground."""
+    shading_probability: Share
+    """How often it did, 0 to 1."""
+    metering: Share
+    """Probability that exposure and white balance are automatic, 0 to 1."""
+    coupling: Range
+    """How much of the change that the subject makes is taken back then, 0 to 1, exposure and colour each."""
+    shake: Range
+    """Length of the camera's movement during the exposure of the source, pixels."""
+    shake_probability: Share
+    """How often it moved, 0 to 1."""
+    tone: Range
+    """Strength of the camera's S-curve, 0 to 1, alike in all pictures of a composite."""
+    noise: Range
+    """Sigma of the noise of source and captured background (each drawn on its own) at mid grey, 0 to 1."""
+    read: Range
+    """Share of the noise's variance at mid grey that does not grow with light, 0 to 1."""
+    correlation: Range
+    """Correlation of the noise of neighbouring pixels, 0 to 0.6; each picture's own."""
+    sharpen: Range
+    """Amount of the camera's sharpening, each picture's own."""
+    quality: Annotated[tuple[Quality, Quality], AfterValidator(_ordered)]
+    """JPEG quality of source and captured background."""
 
 
-def expose(linear: Float, stops: float) -> Float:
-    """Change the exposure of linear light by stops: each stop doubles it."""
-    return linear * np.float32(2.0**stops)
+def warmth_gains(warmth: float) -> NDArray[np.float64]:
+    """Return the gains, (3,), that raise red and lower blue of light by half of ``warmth`` each."""
+    return np.array([1 + warmth / 2, 1.0, 1 - warmth / 2])
 
 
-def warm(linear: Float, warmth: float) -> Float:
-    """Raise red and lower blue of linear RGB light by half of ``warmth`` each, as factors around 1."""
-    return _gains(linear, 1 + warmth / 2, 1.0, 1 - warmth / 2)
-
-
-def _gains(linear: Float, red: float, green: float, blue: float) -> Float:
-    return _mix(linear, np.diag([red, green, blue]))
+def tint(linear: Float, gains: NDArray[np.float64]) -> Float:
+    """Multiply red, green and blue of linear light, (H, W, 3), by their gains, (3,)."""
+    if (gains == 1).all():
+        return linear
+    return _mix(linear, np.diag(gains))
 
 
 def _mix(image: Float, matrix: NDArray[np.float64]) -> Float:
@@ -72,20 +119,25 @@ def _mix(image: Float, matrix: NDArray[np.float64]) -> Float:
     return np.asarray(cv2.transform(image, matrix), dtype=np.float32)
 
 
-def contrast(display: Float, factor: float) -> Float:
-    """Stretch display values around mid grey (0.5)."""
-    return (display - np.float32(0.5)) * np.float32(factor) + np.float32(0.5)
+def grade(display: Float, contrast: float, saturation: float) -> Float:
+    """Stretch display values around mid grey (0.5), then move RGB away from its own luma (``saturation`` > 1) or
+    towards it (< 1).
+    """
+    if contrast == 1 and saturation == 1:
+        return display
+    colours = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
+    return _mix(display, np.hstack([contrast * colours, np.full((3, 1), 0.5 * (1 - contrast))]))
 
 
-def saturate(display: Float, factor: float) -> Float:
-    """Move display RGB away from its own luma (``factor`` > 1) or towards it (< 1)."""
-    return _mix(display, factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)))
+def look(linear: Float, gains: NDArray[np.float64], contrast: float, saturation: float) -> Float:
+    """Give light, (H, W, 3), its gains, (3,), and then contrast and saturation on display values.
 
-
-def look(linear: Float, exposure: float, factor: float, saturation: float, warmth: float = 0.0) -> Float:
-    """Exposure and warmth on light, then contrast and saturation on display values: linear in, display out."""
-    display = to_display(warm(expose(linear, exposure), warmth))
-    return saturate(contrast(display, factor), saturation)
+    Returns light again, 0 to 1.
+    """
+    light = tint(linear, gains)
+    if contrast == 1 and saturation == 1:
+        return np.clip(light, 0, 1)
+    return by_rows(lambda rows: to_linear(np.clip(grade(to_display(rows), contrast, saturation), 0, 1)), light)
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:
@@ -109,48 +161,3 @@ def shadow_factor(pha: Float, strength: float, sigma: float) -> Float:
     spread = np.clip(spread / np.float32(max(float(spread.max()), 0.25)), 0, 1)
     # A display value falls with about the 2.2nd root of light.
     return power(np.float32(1) - np.float32(strength) * spread, 2.2)
-
-
-def motion_matrix(width: int, height: int, x: float, y: float, rotate: float, scale: float) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix that moves a picture's content: rotation (degrees counter-clockwise) and scale about
-    its centre, then a shift in pixels. Coordinates are pixel centres from (0, 0).
-    """
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    cos = scale * math.cos(math.radians(rotate))
-    sin = scale * math.sin(math.radians(rotate))
-    return np.array([[cos, sin, cx - cos * cx - sin * cy + x], [-sin, cos, cy + sin * cx - cos * cy + y]])
-
-
-def recapture(
-    scene: Float, margin: int, x: float = 0.0, y: float = 0.0, rotate: float = 0.0, scale: float = 1.0
-) -> Float:
-    """Photograph a scene again with a camera that moved.
-
-    ``scene``: (H + 2 margin, W + 2 margin, 3); returns its (H, W, 3) window after :func:`motion_matrix`. Without
-    motion that is the plain window, not resampled. The margin keeps the border of the picture out of sight.
-    """
-    height, width = scene.shape[0] - 2 * margin, scene.shape[1] - 2 * margin
-    if x == 0 and y == 0 and rotate == 0 and scale == 1:
-        return scene[margin : margin + height, margin : margin + width]
-    matrix = motion_matrix(width, height, x, y, rotate, scale)
-    matrix[:, 2] -= matrix[:, :2] @ np.array([margin, margin], dtype=np.float64)
-    # Cubic: bilinear would make the plate softer than the source, a difference that no camera makes.
-    moved = cv2.warpAffine(scene, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(moved, np.float32)
-
-
-def drift(display: Float, gain: float, red: float, blue: float, gamma: float) -> Float:
-    """Change exposure and white balance (stops, on light), then the tone curve (exponent, on display values)."""
-    if gain or red or blue:
-        display = to_display(_gains(to_linear(display), 2.0 ** (gain + red), 2.0**gain, 2.0 ** (gain + blue)))
-    if gamma != 1:
-        display = power(np.maximum(display, 0), gamma)
-    return display
-
-
-def add_noise(display: Float, sigma: float, key: int, stream: int) -> Float:
-    """Add Gaussian noise of ``sigma`` (0 to 1) to display values; each (key, stream) is a field of its own."""
-    if sigma <= 0:
-        return display
-    generator = np.random.Generator(np.random.Philox(key=np.array([key, stream], dtype=np.uint64)))
-    return display + np.float32(sigma) * generator.standard_normal(display.shape, dtype=np.float32)

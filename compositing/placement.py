@@ -6,6 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
 MAX_ENLARGE = 1.25
 """Neither matte nor background is enlarged more than this: it would teach blur."""
 SLACK = 2.0
@@ -14,29 +17,41 @@ MIN_HEIGHT_CUT_TOP = 0.85
 """A subject cut off at the top only must reach down to where feet stand, as a share of the height."""
 
 
-class Subject(NamedTuple):
-    """A matte's box and which borders of its frame it touches."""
+class Subjects(NamedTuple):
+    """The boxes of many mattes, and which borders of their frames they touch: (N,) each."""
 
-    width: float
+    width: Floats
     """Of the box, matte pixels."""
-    height: float
+    height: Floats
     """Of the box, matte pixels."""
-    touches: str
-    """Any of the letters l, t, r, b: where the subject is cut off by its frame."""
+    left: Flags
+    """Cut off by the frame's left border."""
+    top: Flags
+    """Cut off at the top."""
+    right: Flags
+    """Cut off at the right."""
+    bottom: Flags
+    """Cut off at the bottom."""
 
-    def mirrored(self) -> "Subject":
-        """The same subject mirrored left to right."""
-        return self._replace(touches=self.touches.translate(str.maketrans("lr", "rl")))
+    def take(self, index: NDArray[np.int64]) -> "Subjects":
+        """Return the subjects at these positions."""
+        edges = (edge[index] for edge in (self.left, self.top, self.right, self.bottom))
+        return Subjects(self.width[index], self.height[index], *edges)
+
+    def mirrored(self, flip: Flags) -> "Subjects":
+        """Return the same subjects, mirrored left to right where ``flip`` is true."""
+        left, right = np.where(flip, self.right, self.left), np.where(flip, self.left, self.right)
+        return self._replace(left=left, right=right)
 
 
-class Placement(NamedTuple):
-    """Scale (composite pixels per matte pixel), angles (degrees) and where the box's centre lands (pixels)."""
+class Placements(NamedTuple):
+    """Scale (composite pixels per matte pixel), angles (degrees), where the box's centre lands (pixels): (N,) each."""
 
-    scale: float
-    rotate: float
-    shear: float
-    x: float
-    y: float
+    scale: Floats
+    rotate: Floats
+    shear: Floats
+    x: Floats
+    y: Floats
 
 
 def subject_matrix(scale: float, rotate: float, shear: float, flip: bool = False) -> NDArray[np.float64]:
@@ -52,108 +67,110 @@ def subject_matrix(scale: float, rotate: float, shear: float, flip: bool = False
 
 
 class _Reach(NamedTuple):
-    """How far the four edges of the box reach from its centre at their innermost, at scale 1."""
+    """How far the four edges of the boxes reach from their centres at their innermost, at scale 1."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: Floats
+    top: Floats
+    right: Floats
+    bottom: Floats
 
 
-def _reach(subject: Subject, rotate: float, shear: float) -> _Reach:
-    matrix = subject_matrix(1.0, rotate, shear)
-    w, h = subject.width / 2, subject.height / 2
-    nw, ne, sw, se = (matrix @ np.array(corner) for corner in ((-w, -h), (w, -h), (-w, h), (w, h)))
+def _reach(subjects: Subjects, rotate: Floats, shear: Floats) -> _Reach:
+    angle, lean = np.radians(rotate), np.tan(np.radians(shear))
+    cos, sin = np.cos(angle), np.sin(angle)
+    # The turned and leaning half axes of the box; its corners are their sums and differences (see subject_matrix).
+    right_x, right_y = cos * subjects.width / 2, -sin * subjects.width / 2
+    down_x, down_y = (cos * lean + sin) * subjects.height / 2, (cos - sin * lean) * subjects.height / 2
     return _Reach(
-        left=float(max(nw[0], sw[0])),
-        top=float(max(nw[1], ne[1])),
-        right=float(min(ne[0], se[0])),
-        bottom=float(min(sw[1], se[1])),
+        left=np.abs(down_x) - right_x,
+        top=np.abs(right_y) - down_y,
+        right=right_x - np.abs(down_x),
+        bottom=down_y - np.abs(right_y),
     )
 
 
-def needed_scale(subject: Subject, width: int, height: int, rotate: float = 0.0, shear: float = 0.0) -> float:
-    """Return the smallest scale at which every cut edge can lie outside a composite of this size; may be infinite."""
-    reach = _reach(subject, rotate, shear)
-    scale = 0.0
-    for pair, span, size in (
-        ("lr", reach.right - reach.left, width),
-        ("tb", reach.bottom - reach.top, height),
+def needed_scale(subjects: Subjects, width: int, height: int, rotate: Floats, shear: Floats) -> Floats:
+    """Return the smallest scale at which every cut edge can lie outside a composite of this size; may be infinite.
+
+    ``rotate``, ``shear``: (N,), degrees. Returns (N,).
+    """
+    reach = _reach(subjects, rotate, shear)
+    scale = np.zeros(len(subjects.width))
+    for both, span, size in (
+        (subjects.left & subjects.right, reach.right - reach.left, width),
+        (subjects.top & subjects.bottom, reach.bottom - reach.top, height),
     ):
-        if all(letter in subject.touches for letter in pair):
-            scale = max(scale, (size + 2 * SLACK) / span if span > 0 else math.inf)
-    if "t" in subject.touches:
-        scale = max(scale, MIN_HEIGHT_CUT_TOP * height / subject.height)
-    return scale
+        fills = np.divide(size + 2 * SLACK, span, out=np.full_like(scale, np.inf), where=span > 0)
+        scale = np.where(both, np.maximum(scale, fills), scale)
+    return np.where(subjects.top, np.maximum(scale, MIN_HEIGHT_CUT_TOP * height / subjects.height), scale)
 
 
-def fits(subject: Subject, width: int, height: int) -> bool:
-    """Whether the subject can stand in a composite of this size without being enlarged too far."""
-    # Most are cut off at the bottom, if at all, and fit anything.
-    return not set(subject.touches) - {"b"} or needed_scale(subject, width, height) <= MAX_ENLARGE
+def fits(subjects: Subjects, width: int, height: int) -> Flags:
+    """Whether each subject can stand in a composite of this size without being enlarged too far, (N,)."""
+    upright = np.zeros(len(subjects.width))
+    return np.asarray(needed_scale(subjects, width, height, upright, upright) <= MAX_ENLARGE)
 
 
 def place(
-    subject: Subject,
+    subjects: Subjects,
     width: int,
     height: int,
-    share: float,
-    rotate: float,
-    shear: float,
-    generator: np.random.Generator,
-) -> Placement:
-    """Place a subject (mirrored already) whose box should take ``share`` of the composite's height.
+    share: Floats,
+    rotate: Floats,
+    shear: Floats,
+    along: Floats,
+    aside: Floats,
+) -> Placements:
+    """Place subjects (mirrored already) whose boxes should take ``share`` of the composite's height.
 
-    An edge where the matte is cut off by its own frame ends up at or beyond the same border of the composite. Whole
-    figures stand with their feet in the lower part; figures larger than the picture show their head. Where a turned
-    subject would have to be enlarged too far to hide its cut edges, it is not turned. Raises ValueError for a subject
-    that does not fit at all; see :func:`fits`.
+    ``rotate``, ``shear``: degrees; ``along``, ``aside``: 0 to 1, where in the range that is left down and across; (N,)
+    each. An edge where the matte is cut off by its own frame ends up at or beyond the same border of the composite.
+    Whole figures stand with their feet in the lower part; figures larger than the picture show their head. Where a
+    turned subject would have to be enlarged too far to hide its cut edges, it is not turned. Raises ValueError where a
+    subject does not fit at all; see :func:`fits`.
     """
-    along, aside = generator.random(), generator.random()
-    if needed_scale(subject, width, height, rotate, shear) > MAX_ENLARGE:
-        rotate = shear = 0.0
-    needed = needed_scale(subject, width, height, rotate, shear)
-    if needed > MAX_ENLARGE:
-        raise ValueError(f"{subject} would have to be enlarged {needed:.2f}x to fill {width}x{height}")
-    scale = min(max(share * height / subject.height, needed), MAX_ENLARGE)
-    reach = _reach(subject, rotate, shear)
-    x = _across(subject, width, scale, reach, aside)
-    y = _down(subject, height, scale, reach, along)
-    return Placement(scale, rotate, shear, x, y)
+    too_far = needed_scale(subjects, width, height, rotate, shear) > MAX_ENLARGE
+    rotate, shear = np.where(too_far, 0.0, rotate), np.where(too_far, 0.0, shear)
+    needed = needed_scale(subjects, width, height, rotate, shear)
+    if (needed > MAX_ENLARGE).any():
+        worst = int(np.argmax(needed))
+        box = f"{subjects.width[worst]:.0f}x{subjects.height[worst]:.0f}"
+        raise ValueError(f"a subject of {box} would have to be enlarged {needed[worst]:.2f}x to fill {width}x{height}")
+    scale = np.minimum(np.maximum(share * height / subjects.height, needed), MAX_ENLARGE)
+    reach = _reach(subjects, rotate, shear)
+    x, y = _across(subjects, width, scale, reach, aside), _down(subjects, height, scale, reach, along)
+    return Placements(scale, rotate, shear, x, y)
 
 
-def _across(subject: Subject, width: int, scale: float, reach: _Reach, draw: float) -> float:
+def _across(subjects: Subjects, width: int, scale: Floats, reach: _Reach, draw: Floats) -> Floats:
     highest = -SLACK - scale * reach.left
     lowest = width + SLACK - scale * reach.right
-    spare = 0.12 * scale * subject.width
-    match "l" in subject.touches, "r" in subject.touches:
-        case True, True:
-            return lowest + draw * (highest - lowest)
-        case True, False:
-            return highest - draw * spare
-        case False, True:
-            return lowest + draw * spare
-        case _:
-            edge = 0.22 if scale * subject.width < 0.8 * width else 0.35
-            return width * (edge + draw * (1 - 2 * edge))
+    spare = 0.12 * scale * subjects.width
+    edge = np.where(scale * subjects.width < 0.8 * width, 0.22, 0.35)
+    return np.select(
+        [subjects.left & subjects.right, subjects.left, subjects.right],
+        [_between(lowest, highest, draw), highest - draw * spare, lowest + draw * spare],
+        width * (edge + draw * (1 - 2 * edge)),
+    )
 
 
-def _down(subject: Subject, height: int, scale: float, reach: _Reach, draw: float) -> float:
+def _down(subjects: Subjects, height: int, scale: Floats, reach: _Reach, draw: Floats) -> Floats:
     highest = -SLACK - scale * reach.top
     lowest = height + SLACK - scale * reach.bottom
-    share = scale * subject.height / height
-    match "t" in subject.touches, "b" in subject.touches:
-        case True, True:
-            return lowest + draw * (highest - lowest)
-        case True, False:
-            return highest - draw * 0.05 * height
-        case False, True:
-            foot = _between(max(1.0, share - 0.05), max(1 + 0.12 * share, share + 0.12), draw)
-            return max(foot * height - scale * subject.height / 2, lowest)
-        case _:
-            foot = _between(max(0.82, share - 0.05), max(1.02, share + 0.12), draw)
-            return foot * height - scale * subject.height / 2
+    share = scale * subjects.height / height
+    half = scale * subjects.height / 2
+    knees = _between(np.maximum(1.0, share - 0.05), np.maximum(1 + 0.12 * share, share + 0.12), draw)
+    feet = _between(np.maximum(0.82, share - 0.05), np.maximum(1.02, share + 0.12), draw)
+    return np.select(
+        [subjects.top & subjects.bottom, subjects.top, subjects.bottom],
+        [
+            _between(lowest, highest, draw),
+            highest - draw * 0.05 * height,
+            np.maximum(knees * height - half, lowest),
+        ],
+        feet * height - half,
+    )
 
 
-def _between(low: float, high: float, draw: float) -> float:
-    return low + draw * (high - low)
+def _between(low: Floats, high: Floats, draw: Floats) -> Floats:
+    return np.asarray(low + draw * (high - low))

@@ -1,19 +1,22 @@
-"""The numbers of one composite: everything about a plan row that is drawn."""
+"""The numbers of composites: everything about plan rows that is drawn, a column at a time."""
 
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import field_validator
 
+from compositing.drawing import SubjectParams, draw_camera, draw_subject, view_margin
+from compositing.draws import Draws
 from compositing.perturb import CaptureParams, Range, Share
-from compositing.placement import MAX_ENLARGE, Subject, place
-from curation.config import Section
+from compositing.placement import MAX_ENLARGE, Flags, Subjects, place
 
-Row = dict[str, Any]
+Columns = dict[str, NDArray[Any]]
+"""Plan columns of the rows that are drawn together: (N,) each."""
 
 
-class LookParams(Section):
+class LookParams(SubjectParams):
     """How subject and scene are varied, alike in source and captured background."""
 
     rotate: Range
@@ -42,6 +45,8 @@ class LookParams(Section):
     """Sigma of the subject's defocus, pixels."""
     blur_probability: Share
     """How often the subject is defocused, 0 to 1."""
+    empty: Share
+    """How often nobody is there (alpha 0 everywhere), 0 to 1; in base and refine only, valid and test show somebody."""
 
     @field_validator("bgr_zoom")
     @classmethod
@@ -67,7 +72,8 @@ class Canvas(NamedTuple):
 def margin_of(capture: CaptureParams, width: int, height: int) -> int:
     """Return how far beyond the window a moved camera may look, pixels, the reach of cubic resampling included."""
     reach = math.hypot(width, height) / 2
-    shift = capture.shift[1] * max(width, height) / 512
+    long_side = max(width, height)
+    shift = (capture.shift[1] + view_margin(capture, reach * 512 / long_side)) * long_side / 512
     turn = math.radians(max(abs(angle) for angle in capture.rotate)) * reach
     grow = max(abs(factor - 1) for factor in capture.scale) * reach
     return math.ceil(shift + turn + grow) + 3
@@ -82,63 +88,64 @@ def largest_grain(width: Any, height: Any, canvas: Canvas) -> Any:
     return np.minimum(across, height / (canvas.height + 2 * canvas.margin))
 
 
-def draw_look(generator: np.random.Generator, look: LookParams, canvas: Canvas, image: Row, matte: Row) -> Row:
+def draw_look(
+    draws: Draws,
+    look: LookParams,
+    canvas: Canvas,
+    subjects: Subjects,
+    width: NDArray[np.int64],
+    height: NDArray[np.int64],
+    empty: float = 0.0,
+) -> Columns:
     """Draw what source and captured background share: crop, placement, colour of scene and subject.
 
-    ``image``: a VERDICTS row; ``matte``: a FRAMES row. Returns plan columns.
+    ``subjects``: of the mattes, as filmed; ``width``, ``height``: of the photographs, pixels; (N,) each, as long as
+    ``draws``. ``empty``: probability that nobody is there. Returns plan columns.
     """
-
-    def uniform(limits: tuple[float, float]) -> float:
-        return float(generator.uniform(*limits))
-
-    bgr_flip, fgr_flip = (bool(draw < look.flip) for draw in generator.random(2))
-    subject = Subject(matte["box_w"], matte["box_h"], matte["touches"] or "")
+    fgr_flip = draws.chance("fgr_flip", look.flip)
     placed = place(
-        subject.mirrored() if fgr_flip else subject,
+        subjects.mirrored(fgr_flip),
         canvas.width,
         canvas.height,
-        uniform(canvas.scale),
-        uniform(look.rotate),
-        uniform(look.shear),
-        generator,
+        draws.uniform("fgr_share", *canvas.scale),
+        draws.uniform("fgr_rotate", *look.rotate),
+        draws.uniform("fgr_shear", *look.shear),
+        along=draws.uniform("fgr_along"),
+        aside=draws.uniform("fgr_aside"),
     )
-    blurred = generator.random() < look.blur_probability
-    blur = uniform(look.blur)
+    blurred = draws.chance("blurred", look.blur_probability)
     return {
-        **{name: image[name] for name in ("dataset", "locator", "image_id", "scene", "indoor")},
-        **{name: matte[name] for name in ("frame_id", "clip", "frame", "box_x", "box_y", "box_w", "box_h")},
-        **_draw_crop(generator, canvas, image, uniform(look.bgr_zoom)),
-        "bgr_flip": bgr_flip,
+        **_draw_crop(draws, look, canvas, width, height),
+        "bgr_flip": draws.chance("bgr_flip", look.flip),
         "fgr_flip": fgr_flip,
         "fgr_scale": placed.scale,
         "fgr_x": placed.x,
         "fgr_y": placed.y,
         "fgr_rotate": placed.rotate,
         "fgr_shear": placed.shear,
-        "fgr_exposure": uniform(look.fgr_exposure),
-        "fgr_contrast": uniform(look.fgr_contrast),
-        "fgr_saturation": uniform(look.fgr_saturation),
-        "fgr_warmth": uniform(look.fgr_warmth),
-        "bgr_exposure": uniform(look.bgr_exposure),
-        "bgr_contrast": uniform(look.bgr_contrast),
-        "bgr_saturation": uniform(look.bgr_saturation),
-        "blur": blur if blurred else 0.0,
-        "licence": _joined(image["licence"], matte["licence"]),
-        "source": _joined(image["source"], matte["source"]),
+        "fgr_exposure": draws.uniform("fgr_exposure", *look.fgr_exposure),
+        "fgr_contrast": draws.uniform("fgr_contrast", *look.fgr_contrast),
+        "fgr_saturation": draws.uniform("fgr_saturation", *look.fgr_saturation),
+        "fgr_warmth": draws.uniform("fgr_warmth", *look.fgr_warmth),
+        "bgr_exposure": draws.uniform("bgr_exposure", *look.bgr_exposure),
+        "bgr_contrast": draws.uniform("bgr_contrast", *look.bgr_contrast),
+        "bgr_saturation": draws.uniform("bgr_saturation", *look.bgr_saturation),
+        "blur": np.where(blurred, draws.uniform("blur", *look.blur), 0.0),
+        "empty": draws.chance("empty", empty),
+        **draw_subject(draws, look, max(canvas.width, canvas.height)),
     }
 
 
-def _joined(image: str | None, matte: str | None) -> str:
-    return f"background: {image or 'unknown'}; matte: {matte or 'unknown'}"
-
-
-def _draw_crop(generator: np.random.Generator, canvas: Canvas, image: Row, zoom: float) -> Row:
+def _draw_crop(
+    draws: Draws, look: LookParams, canvas: Canvas, width: NDArray[np.int64], height: NDArray[np.int64]
+) -> Columns:
     """Crop whole pixels, margin included; the columns give the window inside the margin."""
-    margin, grain = canvas.margin, float(largest_grain(image["width"], image["height"], canvas))
-    grain = max(grain / zoom, min(grain, 1 / MAX_ENLARGE))
+    margin, grain = canvas.margin, largest_grain(width, height, canvas)
+    zoom = draws.uniform("bgr_zoom", *look.bgr_zoom)
+    grain = np.maximum(grain / zoom, np.minimum(grain, 1 / MAX_ENLARGE))
     wide, high = canvas.width + 2 * margin, canvas.height + 2 * margin
-    w, h = min(round(wide * grain), image["width"]), min(round(high * grain), image["height"])
-    x, y = (int(generator.integers(0, spare, endpoint=True)) for spare in (image["width"] - w, image["height"] - h))
+    w, h = np.minimum(np.rint(wide * grain), width), np.minimum(np.rint(high * grain), height)
+    x, y = draws.integers("crop_x", 0, width - w), draws.integers("crop_y", 0, height - h)
     return {
         "crop_x": x + margin * w / wide,
         "crop_y": y + margin * h / high,
@@ -147,47 +154,45 @@ def _draw_crop(generator: np.random.Generator, canvas: Canvas, image: Row, zoom:
     }
 
 
-def draw_capture(generator: np.random.Generator, capture: CaptureParams, canvas: Canvas, matte: Row) -> Row:
+def draw_capture(draws: Draws, capture: CaptureParams, canvas: Canvas, cut: Flags, empty: Flags) -> Columns:
     """Draw how the captured background differs from the scene, and the shadow, noise and compression.
 
-    ``matte``: a FRAMES row. Returns plan columns.
+    ``cut``: whether the matte is cut off at the bottom; ``empty``: whether nobody is there; (N,) each, as long as
+    ``draws``. Returns plan columns.
     """
-
-    def uniform(limits: tuple[float, float]) -> float:
-        return float(generator.uniform(*limits))
-
-    length = uniform(capture.shift) * max(canvas.width, canvas.height) / 512
-    direction = uniform((0.0, 2 * math.pi))
-    low, high = capture.quality
+    length = draws.uniform("shift_length", *capture.shift) * max(canvas.width, canvas.height) / 512
+    direction = draws.uniform("shift_direction", 0.0, 2 * math.pi)
     return {
-        "shift_x": length * math.cos(direction),
-        "shift_y": length * math.sin(direction),
-        "shift_rotate": uniform(capture.rotate),
-        "shift_scale": uniform(capture.scale),
-        "gain": uniform(capture.gain),
-        "gain_red": uniform(capture.white_balance),
-        "gain_blue": uniform(capture.white_balance),
-        "gamma": uniform(capture.gamma),
-        "src_noise": uniform(capture.noise),
-        "bgr_noise": uniform(capture.noise),
-        "src_quality": int(generator.integers(low, high, endpoint=True)),
-        "bgr_quality": int(generator.integers(low, high, endpoint=True)),
-        "noise_key": int(generator.integers(0, 2**64, dtype=np.uint64)),
-        **_draw_shadow(generator, capture, "b" in (matte["touches"] or "")),
+        "shift_x": length * np.cos(direction),
+        "shift_y": length * np.sin(direction),
+        "shift_rotate": draws.uniform("shift_rotate", *capture.rotate),
+        "shift_scale": draws.uniform("shift_scale", *capture.scale),
+        "gain": draws.uniform("gain", *capture.gain),
+        "gain_red": draws.uniform("gain_red", *capture.white_balance),
+        "gain_blue": draws.uniform("gain_blue", *capture.white_balance),
+        "gamma": draws.uniform("gamma", *capture.gamma),
+        "src_noise": draws.uniform("src_noise", *capture.noise),
+        "bgr_noise": draws.uniform("bgr_noise", *capture.noise),
+        "src_quality": draws.integers("src_quality", *capture.quality),
+        "bgr_quality": draws.integers("bgr_quality", *capture.quality),
+        "noise_key": draws.bits("noise_key"),
+        **_draw_shadow(draws, capture, cut, empty),
+        **draw_camera(draws, capture, max(canvas.width, canvas.height), cut, empty),
     }
 
 
-def _draw_shadow(generator: np.random.Generator, capture: CaptureParams, cut: bool) -> Row:
+def _draw_shadow(draws: Draws, capture: CaptureParams, cut: Flags, empty: Flags) -> Columns:
     """Draw the cast shadow: on the ground for whole figures, on a wall behind for those cut off at the bottom."""
-    falls = generator.random() < capture.shadow
-    strength = float(generator.uniform(*capture.shadow_strength))
-    side = 1.0 if generator.random() < 0.5 else -1.0
-    far, near, soft = (float(draw) for draw in generator.random(3))
-    shadow = {"shadow_strength": strength if falls else 0.0, "shadow_x": 0.0, "shadow_y": 0.0, "shadow_lean": 0.0}
-    if cut:
-        shadow |= {"shadow_x": side * (0.05 + 0.13 * far), "shadow_y": 0.05 * near}
-        return shadow | {"shadow_scale": 1.0 + 0.06 * near, "shadow_blur": 0.012 + 0.035 * soft}
-    shadow |= {"shadow_lean": side * (0.08 + 0.27 * far)}
+    falls = draws.chance("shadow_falls", capture.shadow) & ~empty
+    side = np.where(draws.chance("shadow_side", 0.5), 1.0, -1.0)
+    far, near, soft = (draws.uniform(f"shadow_{name}") for name in ("far", "near", "soft"))
     # Light from the front throws the shadow back and up in the picture, light from behind towards the camera.
-    towards = -1.0 if near > 0.7 else 1.0
-    return shadow | {"shadow_scale": towards * (0.2 + 0.4 * near), "shadow_blur": 0.005 + 0.02 * soft}
+    towards = np.where(near > 0.7, -1.0, 1.0)
+    return {
+        "shadow_strength": np.where(falls, draws.uniform("shadow_strength", *capture.shadow_strength), 0.0),
+        "shadow_x": np.where(cut, side * (0.05 + 0.13 * far), 0.0),
+        "shadow_y": np.where(cut, 0.05 * near, 0.0),
+        "shadow_lean": np.where(cut, 0.0, side * (0.08 + 0.27 * far)),
+        "shadow_scale": np.where(cut, 1.0 + 0.06 * near, towards * (0.2 + 0.4 * near)),
+        "shadow_blur": np.where(cut, 0.012 + 0.035 * soft, 0.005 + 0.02 * soft),
+    }

@@ -1,4 +1,9 @@
-"""A plan row -> source, captured background, foreground, alpha."""
+"""A plan row -> source, captured background, foreground, alpha.
+
+The chain of a real capture, in linear light until each picture is developed: the scene, which may have changed since
+the plate was taken; the subject in its light, laid over; the camera's exposure; sensor and codec. The plate is taken of
+the scene as it was, by a camera that may have moved. Labels know of geometry, blur and colour, not of noise or codec.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,15 +17,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from compositing.blocks import by_rows
+from compositing.camera import metered, streak, uneven
+from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
-from compositing.composite import composite
+from compositing.composite import composite_in
 from compositing.inputs import InputRoots, Inputs
-from compositing.light import Float, bytes_to_linear, to_bytes, to_display, to_linear
-from compositing.perturb import add_noise, defocus, drift, look, recapture
-from compositing.shadow import cast_shadow
+from compositing.light import Float, to_bytes, to_display
+from compositing.match import despill, matched, tones
+from compositing.perturb import defocus, look, tint, warmth_gains
+from compositing.scene import cut_scene
+from compositing.sensor import MID_GREY, Sensor, develop, tone_curve
+from compositing.shadow import cast_shadow, contact_shadow
 from compositing.shards import Sample, decode_sample, matching
 from compositing.subject import straight_colour, warp_subject
 from compositing.tables import FRAMES, LAYERS, PLAN
+from compositing.viewpoint import Viewpoint, recapture
 from curation.tables import read_table
 
 SOURCE_NOISE, PLATE_NOISE = 0, 1
@@ -49,33 +61,88 @@ def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_q
     (H', W', 3), the whole photograph; all uint8. Everything is float32 until one rounding a layer. Pure: the same
     arguments give the same bytes. Raises ValueError for an empty matte or a crop outside the photograph.
     """
-    scene = _scene(row, background)
-    margin = int(row["margin"])
-    subject = warp_subject(fgr, pha, row)
-    layer = defocus(subject.layer, row["blur"])
-    alpha: Float = np.clip(layer[:, :, 3], 0, 1)
-    colour = look(
-        straight_colour(layer), row["fgr_exposure"], row["fgr_contrast"], row["fgr_saturation"], row["fgr_warmth"]
-    )
-    colour = np.clip(colour, 0, 1)
+    whole = cut_scene(row, background)
+    margin, key = int(row["margin"]), int(row["noise_key"])
+    scene = recapture(whole, margin, Viewpoint())
+    behind = change_thing(row, refocus(scene, row["focus"]))
+    if row["empty"]:
+        colour, alpha, seen = _nobody(behind)
+    else:
+        colour, alpha, seen = _with_subject(row, fgr, pha, behind)
+    seen, colour, alpha = _exposed(row, scene, seen, colour, alpha)
+    src = develop(seen, _sensor(row, "src"), 1.0, key, SOURCE_NOISE)
+    bgr = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
+    label = by_rows(lambda rows: to_bytes(tone_curve(to_display(np.clip(rows, 0, 1)), row["tone"])), colour)
+    return _encode(row, src, bgr, label, to_bytes(alpha), fgr_quality)
 
-    behind = to_linear(np.clip(recapture(scene, margin), 0, 1))
+
+def _nobody(behind: Float) -> tuple[Float, Float, Float]:
+    """An empty picture: alpha is 0, and the label a mid grey that stands for no colour."""
+    return np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind
+
+
+def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> tuple[Float, Float, Float]:
+    """Fit the subject to the scene, let its shadow fall and lay it over: straight colour, alpha, composite."""
+    subject = warp_subject(fgr, pha, row)
+    layer = streak(defocus(subject.layer, row["blur"]), row["motion"], row["motion_angle"])
+    alpha: Float = np.clip(layer[:, :, 3], 0, 1)
+    colour = despill(straight_colour(layer), row["despill"])
+    gains, contrast = _fitted(row, colour, alpha, behind)
+    colour = look(colour, gains, contrast, row["fgr_saturation"])
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
         behind = behind * shadow[:, :, None]
-    seen = to_display(composite(to_linear(colour), alpha, behind))
-    plate = recapture(scene, margin, row["shift_x"], row["shift_y"], row["shift_rotate"], row["shift_scale"])
-    plate = drift(plate, row["gain"], row["gain_red"], row["gain_blue"], row["gamma"])
+    contact = contact_shadow(row, alpha)
+    if contact is not None:
+        left, window = contact
+        behind = behind.copy()
+        behind[window] *= left[:, :, None]
+    return colour, alpha, composite_in(row["space"], colour, alpha, behind)
 
-    key = int(row["noise_key"])
-    return _encode(
-        row,
-        to_bytes(add_noise(seen, row["src_noise"], key, SOURCE_NOISE)),
-        to_bytes(add_noise(np.clip(plate, 0, 1), row["bgr_noise"], key, PLATE_NOISE)),
-        to_bytes(colour),
-        to_bytes(alpha),
-        fgr_quality,
+
+def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
+    """Return the subject's gains and contrast: what was drawn, times what brings it to its scene."""
+    gains, factor = warmth_gains(row["fgr_warmth"]) * 2.0 ** row["fgr_exposure"], float(row["fgr_contrast"])
+    if row["match"] > 0:
+        own, around = tones(colour, alpha), tones(scene)
+        if own is not None and around is not None:
+            more, stretch = matched(own, around, row["match"])
+            gains, factor = gains * more, factor * stretch
+    return gains, factor
+
+
+def _exposed(row: dict[str, Any], scene: Float, seen: Float, colour: Float, alpha: Float) -> tuple[Float, Float, Float]:
+    """Expose the composite: uneven light and metering over source and label, shake over alpha too."""
+    gains = metered(scene, seen, row["metering"], row["metering_colour"])
+    seen, colour = tint(seen, gains), tint(colour, gains)
+    if row["shading"] > 0:
+        height, width = alpha.shape
+        light = cv2.cvtColor(uneven(width, height, row["shading"], row["shading_angle"]), cv2.COLOR_GRAY2RGB)
+        seen, colour = (np.asarray(cv2.multiply(image, light), np.float32) for image in (seen, colour))
+    seen, colour, alpha = (streak(image, row["shake"], row["shake_angle"]) for image in (seen, colour, alpha))
+    return seen, colour, alpha
+
+
+def _plate(row: dict[str, Any], whole: Float) -> Float:
+    """Photograph the empty scene, with its margin, by the camera that had moved, focused and metered otherwise."""
+    view = Viewpoint(
+        row["shift_x"],
+        row["shift_y"],
+        row["shift_rotate"],
+        row["shift_scale"] * row["breathing"],
+        row["tilt_x"],
+        row["tilt_y"],
+        row["parallax_x"],
+        row["parallax_y"],
     )
+    plate = refocus(recapture(whole, int(row["margin"]), view, int(row["noise_key"])), row["bgr_blur"])
+    return tint(plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]])))
+
+
+def _sensor(row: dict[str, Any], layer: str) -> Sensor:
+    settings = (row[f"{layer}_{name}"] for name in ("noise", "correlation", "sharpen"))
+    noise, correlation, sharpening = settings
+    return Sensor(noise=noise, read=row["read"], correlation=correlation, tone=row["tone"], sharpen=sharpening)
 
 
 def _encode(row: dict[str, Any], src: Image, bgr: Image, fgr: Image, pha: Image, fgr_quality: int) -> Layers:
@@ -92,35 +159,6 @@ def _encode(row: dict[str, Any], src: Image, bgr: Image, fgr: Image, pha: Image,
 def recipe_bytes(row: dict[str, Any]) -> bytes:
     """Write a plan row as the sample's JSON: sorted keys, UTF-8; float32 values keep every digit."""
     return json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-
-
-def _scene(row: dict[str, Any], background: Image) -> Float:
-    """Cut the crop with its margin, bring it to size in linear light and give it its look: display values."""
-    x, y, w, h = crop_with_margin(row)
-    size = (int(row["width"] + 2 * row["margin"]), int(row["height"] + 2 * row["margin"]))
-    cut = _cut(background, x, y, w, h)
-    if row["bgr_flip"]:
-        cut = np.ascontiguousarray(cut[:, ::-1])
-    light: NDArray[Any] = bytes_to_linear(cut)
-    if (w, h) != size:
-        # Area averaging is antialiased, but enlarges in blocks.
-        reduces = w >= size[0] and h >= size[1]
-        light = cv2.resize(light, size, interpolation=cv2.INTER_AREA if reduces else cv2.INTER_CUBIC)
-    return look(np.asarray(light, np.float32), row["bgr_exposure"], row["bgr_contrast"], row["bgr_saturation"])
-
-
-def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Return the crop grown by the margin, whole pixels of the photograph: x, y, width, height."""
-    margin, wide, high = row["margin"], row["width"] + 2 * row["margin"], row["height"] + 2 * row["margin"]
-    w, h = round(row["crop_w"] * wide / row["width"]), round(row["crop_h"] * high / row["height"])
-    return round(row["crop_x"] - margin * w / wide), round(row["crop_y"] - margin * h / high), w, h
-
-
-def _cut(background: Image, x: int, y: int, w: int, h: int) -> Image:
-    height, width = background.shape[:2]
-    if x < 0 or y < 0 or x + w > width or y + h > height:
-        raise ValueError(f"the crop {w}x{h} at ({x}, {y}) leaves the background of {width}x{height}; plan again")
-    return np.ascontiguousarray(background[y : y + h, x : x + w])
 
 
 def frames_by_id(frames: pa.Table, plan: pa.Table) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The shadow a subject casts on the scene: its own outline, thrown aside, squashed and blurred."""
+"""The shadows a subject casts on the scene: its own outline thrown aside, and the dark where it touches the ground."""
 
 import math
 from typing import Any
@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.light import Float
+from compositing.light import Float, power
 from compositing.perturb import shadow_factor
 from compositing.subject import Box, Warped, placing_matrix
 
 _FINE = 1.5
 """Sigma in pixels below which a blurred shadow would show the grid it was drawn on."""
+_TOUCH = 0.06
+"""How far above the lowest point a subject still touches the ground, share of its height: one foot stands behind."""
 
 
 def cast_shadow(row: dict[str, Any], subject: Warped, frame: tuple[int, int]) -> Float | None:
@@ -75,3 +77,35 @@ def _throw(row: dict[str, Any], subject: Warped) -> NDArray[np.float64]:
     shift = np.array([row["shadow_x"] * width, row["shadow_y"] * height])
     landed = centre + foot - throw @ foot + shift
     return np.hstack([throw @ subject.matrix, landed[:, None]])
+
+
+def contact_shadow(row: dict[str, Any], pha: Float) -> tuple[Float, tuple[slice, slice]] | None:
+    """Return the share of light left where the subject touches the ground, and the window of the frame it covers.
+
+    ``pha``: (H, W), 0 to 1, in the composite. Feet and whatever else is within ``_TOUCH`` of the lowest point keep
+    the light of the sky from the ground beside them: their outline, spread sideways more than down. None where
+    ``contact_strength`` is 0 or nothing of the subject's foot is in sight.
+    """
+    if row["contact_strength"] <= 0:
+        return None
+    height, width = pha.shape
+    tall = row["box_h"] * row["fgr_scale"]
+    rows = np.flatnonzero(cv2.reduce(pha, 1, cv2.REDUCE_MAX).ravel() > 0.5)
+    if not len(rows):
+        return None
+    foot = int(rows[-1]) + 1
+    top, wide, down = max(0, round(foot - _TOUCH * tall)), 0.035 * tall, max(0.5, 0.012 * tall)
+    if foot >= height:  # it stands below the frame
+        return None
+    first, last = max(0, top - math.ceil(3 * down)), min(height, foot + math.ceil(4 * down))
+    band = np.zeros((last - first, width), np.float32)
+    # Lowered a little: the ground is touched by the sole, which is seen from above.
+    lowered = round(down)
+    span = pha[top:foot][: max(0, last - top - lowered)]
+    band[top - first + lowered : top - first + lowered + len(span)] = span
+    band = np.asarray(cv2.GaussianBlur(band, (0, 0), wide, sigmaY=down, borderType=cv2.BORDER_REPLICATE), np.float32)
+    peak = float(band.max())
+    if peak <= 0:
+        return None
+    left = power(np.float32(1) - np.float32(row["contact_strength"] / peak) * band, 2.2)
+    return left, (slice(first, last), slice(0, width))

@@ -6,11 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compositing.blocks import by_rows, row_blocks
 from compositing.light import Float, bytes_to_linear
 from compositing.placement import subject_matrix
 
 _TRUST = np.float32(1 / 510)
 """Coverage at which a pixel's own colour and its surroundings' count the same: half a step of 8-bit alpha."""
+
+_SHARE = np.arange(256, dtype=np.float32) / np.float32(255)
+"""8-bit alpha as a share."""
 
 
 class Box(NamedTuple):
@@ -53,9 +57,7 @@ def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, 
     if not w:
         raise ValueError(f"the matte of {row['clip']} frame {row['frame']} is empty")
     inside = np.s_[y : y + h, x : x + w]
-    alpha = pha[inside].astype(np.float32) / np.float32(255)
-    colour = bytes_to_linear(np.ascontiguousarray(fgr[inside])) * cv2.merge([alpha, alpha, alpha])
-    layer: Float = np.asarray(cv2.merge([colour, alpha]), dtype=np.float32)
+    layer: Float = by_rows(_premultiplied, np.ascontiguousarray(fgr[inside]), np.ascontiguousarray(pha[inside]))
     scale, width, height = float(row["fgr_scale"]), int(row["width"]), int(row["height"])
     if scale < 1:
         small = (max(1, round(w * scale)), max(1, round(h * scale)))
@@ -63,8 +65,29 @@ def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, 
     span, box = Box(x, y, w, h), Box(*(row[name] for name in ("box_x", "box_y", "box_w", "box_h")))
     matrix = subject_matrix(scale, row["fgr_rotate"], row["fgr_shear"], row["fgr_flip"])
     warp = placing_matrix(layer.shape, span, box, matrix, (row["fgr_x"], row["fgr_y"]))
-    placed = cv2.warpAffine(layer, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return Warped(np.asarray(placed, np.float32), np.ascontiguousarray(layer[:, :, 3]), span, box, matrix)
+    placed = _placed(layer, warp, width, height)
+    return Warped(placed, np.ascontiguousarray(layer[:, :, 3]), span, box, matrix)
+
+
+def _premultiplied(fgr: NDArray[np.uint8], pha: NDArray[np.uint8]) -> Float:
+    alpha = cv2.LUT(pha, _SHARE)
+    colour = cv2.multiply(bytes_to_linear(fgr), cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
+    return np.asarray(cv2.merge([colour, alpha]), dtype=np.float32)
+
+
+def _placed(layer: Float, warp: NDArray[np.float64], width: int, height: int) -> Float:
+    """Warp a layer into an empty frame; only the part of the frame that it can reach is worked on."""
+    h, w = layer.shape[:2]
+    corners = warp[:, :2] @ np.array([[-1, w, -1, w], [-1, -1, h, h]], dtype=np.float64) + warp[:, 2:]
+    x0, y0 = (int(value) for value in np.clip(np.floor(corners.min(axis=1)) - 1, 0, (width, height)))
+    x1, y1 = (int(value) for value in np.clip(np.ceil(corners.max(axis=1)) + 2, 0, (width, height)))
+    frame: Float = np.zeros((height, width, 4), np.float32)
+    if x1 > x0 and y1 > y0:
+        moved = warp - np.array([[0, 0, x0], [0, 0, y0]], dtype=np.float64)
+        frame[y0:y1, x0:x1] = cv2.warpAffine(
+            layer, moved, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
+    return frame
 
 
 def placing_matrix(
@@ -103,6 +126,17 @@ def straight_colour(layer: Float) -> Float:
     filled: Float = np.asarray(top[:, :, :3] / np.maximum(top[:, :, 3:], 1e-12), dtype=np.float32)
     for level in reversed(levels):
         h, w = level.shape[:2]
-        coarse = cv2.resize(filled, (w, h), interpolation=cv2.INTER_LINEAR)
-        filled = np.asarray((level[:, :, :3] + _TRUST * coarse) / (level[:, :, 3:] + _TRUST), dtype=np.float32)
+        filled = np.asarray(cv2.resize(filled, (w, h), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+        for rows in row_blocks(level.shape):
+            filled[rows] = _trusting(level[rows], filled[rows])
     return filled
+
+
+def _trusting(level: Float, coarse: Float) -> Float:
+    """Mix a level's own colour, (H, W, 4) premultiplied, with what came from below, (H, W, 3), by its coverage."""
+    alpha = cv2.extractChannel(level, 3)
+    if not alpha.any():
+        return coarse
+    share = cv2.cvtColor(np.reciprocal(alpha + _TRUST), cv2.COLOR_GRAY2RGB)
+    colour = cv2.scaleAdd(coarse, float(_TRUST), cv2.cvtColor(level, cv2.COLOR_RGBA2RGB))
+    return np.asarray(cv2.multiply(colour, share), dtype=np.float32)

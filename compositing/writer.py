@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compositing.codec import decode_grey_layer, decode_rgb_layer, pixel_hash
+from compositing.codec import decode_rgb_layer, pixel_hash
 from compositing.inputs import InputRoots, Inputs
 from compositing.parquetshards import Place, write_parquet
 from compositing.render import Layers, frames_by_id, render
@@ -131,7 +131,7 @@ class _Shard:
         members = layers.members
         self._hashes[row["composite_id"]] = {
             **{name: pixel_hash(decode_rgb_layer(members[name])) for name in ("src.jpg", "bgr.jpg", "fgr.jpg")},
-            "pha.png": pixel_hash(decode_grey_layer(members["pha.png"])),
+            "pha.png": pixel_hash(layers.pha),  # lossless
             "json": content_id(members["json"]),
         }
         self._digests[row["composite_id"]] = {name: content_id(data) for name, data in members.items()}

@@ -29,12 +29,23 @@ def item_id(*parts: str | int) -> str:
 
     Each part is written with its type and length, so that ``("a", "bc")`` and ``("ab", "c")`` differ.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        text = str(part).encode("utf-8", "surrogateescape")
-        digest.update(f"{'i' if isinstance(part, int) else 's'}{len(text)}:".encode())
-        digest.update(text)
-    return digest.hexdigest()
+    return hashlib.blake2b(b"".join(map(_marked, parts)), digest_size=16).hexdigest()
+
+
+def item_ids(head: Sequence[str | int], numbers: npt.NDArray[np.int64]) -> list[str]:
+    """Hash many numbered items at once, ``item_id(*head, number)`` for each number (N,); several times as fast."""
+    start = hashlib.blake2b(b"".join(map(_marked, head)), digest_size=16)
+    found = []
+    for number in numbers.tolist():
+        digest, text = start.copy(), b"%d" % number
+        digest.update(b"i%d:%b" % (len(text), text))
+        found.append(digest.hexdigest())
+    return found
+
+
+def _marked(part: str | int) -> bytes:
+    text = str(part).encode("utf-8", "surrogateescape")
+    return b"%b%d:%b" % (b"i" if isinstance(part, int) else b"s", len(text), text)
 
 
 def rng(seed: int, *parts: str | int) -> np.random.Generator:

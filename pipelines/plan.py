@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
-from compositing.pairing import plan_rows, summarise
+from compositing.coverage import Coverage
+from compositing.pairing import plan_chunks
 from compositing.tables import FRAMES, PLAN
-from curation.tables import VERDICTS, read_table, write_table
+from curation.tables import VERDICTS, read_table, write_chunks
 from pipelines.stage import Stage, run
 
 VERDICT_TABLE = Path("data/verdicts.parquet")
@@ -18,11 +19,11 @@ log = logging.getLogger("cleanplate.plan")
 def body(stage: Stage) -> None:
     """Draw every composite of every set."""
     verdicts, frames = read_table(VERDICTS, VERDICT_TABLE), read_table(FRAMES, FRAME_TABLE)
-    plan = plan_rows(verdicts, frames, stage.params.plan)
+    coverage = Coverage()
     made = stage.work.folder / PLAN_TABLE.name
-    write_table(PLAN, plan, made)
+    write_chunks(PLAN, coverage.watch(plan_chunks(verdicts, frames, stage.params.plan)), made)
     stage.work.link_file(made, PLAN_TABLE)
-    metrics = summarise(plan)
+    metrics = coverage.counts()
     for name, counts in metrics.items():
         log.info("%s: %s", name, ", ".join(f"{value} {key}" for key, value in counts.items()))
     stage.write_metrics(metrics)

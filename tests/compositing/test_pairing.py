@@ -1,12 +1,16 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from compositing.pairing import plan_rows, summarise
-from compositing.render import crop_with_margin
+from compositing.coverage import Coverage
+from compositing.draws import Draws
+from compositing.pairing import plan_rows
+from compositing.recipe import Canvas, draw_capture
+from compositing.scene import crop_with_margin
 from compositing.tables import FRAMES, PLAN
 from curation.tables import VERDICTS, to_arrow
 from tests.compositing.composite_world import frame, plan_params, verdict
@@ -26,16 +30,23 @@ def rows_of(plan: pa.Table, name: str) -> list[dict]:
     return [row for row in plan.to_pylist() if row["set"] == name]
 
 
+def counts_of(plan: pa.Table) -> dict[str, dict[str, int]]:
+    coverage = Coverage()
+    coverage.add(plan)
+    return coverage.counts()
+
+
 def test_the_plan_fits_its_schema_and_counts_three_strengths():
     plan = plan_rows(*tables(), plan_params())
     assert plan.schema.equals(PLAN.schema)
-    assert {name: counts["composites"] for name, counts in summarise(plan).items()} == {
+    counts = counts_of(plan)
+    assert {name: counts[name]["composites"] for name in counts} == {
         "base": 10,
         "refine": 5,
         "valid": 6,
         "test": 9,
     }
-    assert summarise(plan)["test"]["hard"] == 3
+    assert counts["test"]["hard"] == 3
     ids = plan["composite_id"].to_pylist()
     assert len(set(ids)) == len(ids)
 
@@ -81,8 +92,11 @@ def test_the_test_set_hangs_on_its_own_seed_alone():
 def test_strengths_share_pairing_and_look_and_differ_in_capture():
     rows = rows_of(plan_rows(*tables(), plan_params()), "test")
     own = {"composite_id", "ordinal", "strength", "noise_key"}
-    own |= {"gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise", "src_quality", "bgr_quality"}
-    shared = [{k: v for k, v in row.items() if k not in own and not k.startswith(("shift", "shadow"))} for row in rows]
+    nobody = np.zeros(1, bool)
+    own |= set(
+        draw_capture(Draws(1, "test", np.arange(1)), plan_params().train, Canvas(8, 8, 0, (1, 1)), nobody, nobody)
+    )
+    shared = [{k: v for k, v in row.items() if k not in own} for row in rows]
     for i in range(0, 9, 3):
         assert [row["strength"] for row in rows[i : i + 3]] == ["exact", "mild", "hard"]
         assert shared[i] == shared[i + 1] == shared[i + 2]
@@ -102,6 +116,60 @@ def test_every_background_and_frame_is_used_evenly_without_fixed_partners():
     assert len(partners) > 50
     # Any prefix holds the clips alike, too.
     assert set(Counter(row["clip"] for row in rows[:6]).values()) == {2}
+
+
+def test_a_clip_gives_no_more_than_its_cap_and_the_others_take_over():
+    verdicts, frames = tables(clips=2, frames=20)
+    short = to_arrow(FRAMES, [frame("train/short", n, "train") for n in range(4)])
+    params = {"base__count": 90, "valid__count": 2, "test__count": 2}
+    plan = plan_rows(verdicts, pa.concat_tables([frames, short]), plan_params(clip_cap=31, **params))
+    clips = Counter(row["clip"] for row in rows_of(plan, "base"))
+    assert sum(clips.values()) == 90 and max(clips.values()) == 31 and len(clips) == 3
+    assert counts_of(plan)["base"]["most_of_a_clip"] == 31
+    with pytest.raises(ValueError, match=r"set 'base' has 90 composites of 3 clips.*clip_cap allows; raise it to 30"):
+        plan_rows(verdicts, pa.concat_tables([frames, short]), plan_params(clip_cap=29, **params))
+
+
+def test_a_cap_counts_all_strengths_of_a_pair():
+    capped = plan_params(clip_cap=6, base__count=18, refine__count=5, valid__count=2, test__count=6)
+    rows = rows_of(plan_rows(*tables(), capped), "test")
+    assert set(Counter(row["clip"] for row in rows).values()) == {6}
+    with pytest.raises(ValueError, match=r"set 'test' has 21 composites of 3 clips.*raise it to 9"):
+        plan_rows(*tables(), plan_params(clip_cap=6, base__count=18, refine__count=5, valid__count=2, test__count=7))
+
+
+def test_nobody_is_there_now_and_then_but_not_in_valid_and_test():
+    rows = plan_rows(*tables(), plan_params(base__count=300, look__empty=0.3, train__shadow=1.0)).to_pylist()
+    empty = [row for row in rows if row["empty"]]
+    assert 60 <= sum(row["set"] == "base" for row in empty) <= 120
+    assert {row["set"] for row in empty} <= {"base", "refine"}
+    assert all((row["shadow_strength"] == 0) == row["empty"] for row in rows if row["split"] == "train")
+
+
+def test_drawn_numbers_fill_their_ranges():
+    params = plan_params(base__count=2000)
+    base = plan_rows(*tables(), params).to_pandas().query("set == 'base'")
+    ranges = {name: getattr(params.look, name) for name in ("fgr_exposure", "fgr_warmth", "bgr_contrast")}
+    ranges |= {
+        "fgr_rotate": params.look.rotate,
+        "gain": params.train.gain,
+        "gain_blue": params.train.white_balance,
+        "gamma": params.train.gamma,
+    }
+    ranges |= {"shift_scale": params.train.scale, "src_noise": params.train.noise, "bgr_quality": params.train.quality}
+    for name, (low, high) in ranges.items():
+        column, span = base[name].astype(float), high - low
+        assert low - 1e-6 <= column.min() < low + 0.02 * span and high - 0.02 * span < column.max() <= high + 1e-6, name
+        assert column.mean() == pytest.approx((low + high) / 2, abs=0.03 * span), name
+    shift = (base["shift_x"] ** 2 + base["shift_y"] ** 2) ** 0.5 * 512 / 96
+    assert shift.max() <= 5.0001 and shift.mean() == pytest.approx(2.5, abs=0.15)
+    assert abs(base["shift_x"].mean()) < 0.1
+    assert (base["shadow_strength"] > 0).mean() == pytest.approx(0.4, abs=0.04)
+    assert (base["blur"] > 0).mean() == pytest.approx(0.1, abs=0.03)
+    assert base["fgr_flip"].mean() == pytest.approx(0.5, abs=0.04)
+    numbers = base.select_dtypes("float32").loc[:, lambda table: table.std() > 0]
+    numbers = numbers.drop(columns=[name for name in numbers if name.startswith(("crop", "shadow", "fgr_scale"))])
+    assert (numbers.corr().abs() - np.eye(numbers.shape[1])).to_numpy().max() < 0.15
 
 
 def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skimage.registration import phase_cross_correlation
 
 from compositing.codec import decode_grey_layer, decode_rgb_layer
-from compositing.composite import composite
+from compositing.composite import composite, composite_in
 from compositing.inputs import InputError
 from compositing.light import bytes_to_linear, to_display
 from compositing.render import PlanReader, render
@@ -142,6 +142,100 @@ def test_noise_of_source_and_plate_is_independent():
     a, b = (getattr(layers, n).astype(float) - getattr(clean, n) for n in ("src", "bgr"))
     assert a.std() == pytest.approx(0.02 * 255, rel=0.05)
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
+
+
+EVERYTHING = PERTURBED | {
+    "match": 0.5,
+    "despill": 0.5,
+    "motion": 4.0,
+    "motion_angle": 20.0,
+    "focus": 0.7,
+    "change_w": 0.2,
+    "change_h": 0.2,
+    "change_from_x": 0.3,
+    "contact_strength": 0.5,
+    "shading": 0.3,
+    "metering": 0.7,
+    "metering_colour": 0.7,
+    "shake": 2.0,
+    "tilt_x": 1.0,
+    "parallax_x": 1.5,
+    "breathing": 1.003,
+    "bgr_blur": 0.5,
+    "tone": 0.3,
+    "src_correlation": 0.4,
+    "bgr_correlation": 0.5,
+    "src_sharpen": 0.3,
+    "bgr_sharpen": 0.2,
+    "fgr_y": 50.0,
+}
+
+
+def test_everything_at_once_gives_the_same_bytes_with_any_number_of_threads():
+    before = cv2.getNumThreads()
+    try:
+        found = []
+        for threads in (1, 2, 1):
+            cv2.setNumThreads(threads)
+            found.append(made(**EVERYTHING).members)
+    finally:
+        cv2.setNumThreads(before)
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"focus": 0.8}, {"src"}),
+        ({"change_w": 0.2, "change_h": 0.2, "change_x": 0.85, "change_gain": 1.0}, {"src"}),
+        ({"contact_strength": 0.5, "fgr_y": 50.0}, {"src"}),
+        ({"match": 0.8}, {"src", "fgr"}),
+        ({"despill": 1.0}, {"src", "fgr"}),
+        ({"motion": 5.0}, {"src", "pha"}),
+        ({"shading": 0.4}, {"src", "fgr"}),
+        ({"metering": 1.0, "fgr_exposure": -2.0}, {"src", "fgr"}),
+        ({"shake": 3.0}, {"src", "pha"}),
+        ({"tilt_x": 2.0}, {"bgr"}),
+        ({"parallax_y": 2.0}, {"bgr"}),
+        ({"bgr_blur": 1.0}, {"bgr"}),
+        ({"tone": 0.4}, {"src", "bgr", "fgr"}),
+        ({"src_sharpen": 0.4}, {"src"}),
+        ({"bgr_sharpen": 0.4}, {"bgr"}),
+        ({"space": "display"}, {"src"}),
+    ],
+)
+def test_each_step_changes_what_it_acts_on_and_nothing_else(change, changed):
+    beside = {key: value for key, value in change.items() if key in ("fgr_y", "fgr_exposure")}
+    clean, now = made(**beside), made(**change)
+    # A flat foreground stays what it was under blur.
+    found = {
+        name for name in ("src", "bgr", "fgr", "pha") if difference(getattr(clean, name), getattr(now, name)).max() > 1
+    }
+    assert found == changed
+
+
+@settings(max_examples=10)
+@given(st.sampled_from(["linear", "display"]), st.integers(0, 2**32))
+def test_the_space_of_the_plan_is_the_space_of_the_equation(space, seed):
+    draw = np.random.default_rng(seed).uniform
+    layers = made(space=space, blur=2.0, fgr_exposure=draw(-1, 1), fgr_x=draw(40, 90))
+    alpha = layers.pha.astype(np.float32) / 255
+    off = {}
+    for name in ("linear", "display"):
+        again = composite_in(name, bytes_to_linear(layers.fgr), alpha, bytes_to_linear(layers.bgr))
+        off[name] = np.abs(to_display(again) * 255 - layers.src).max()
+    assert off.pop(space) < 2.0 < min(off.values())
+
+
+def test_an_empty_picture_shows_the_scene_as_it_is():
+    layers = made(empty=True, shadow_strength=0.5, contact_strength=0.5)
+    assert (layers.src == layers.bgr).all() and not layers.pha.any()
+    assert np.abs(layers.fgr - 127.5).max() == 0.5
+
+
+def test_source_and_plate_are_never_the_same_picture():
+    quiet = made(empty=True, src_noise=0.002, bgr_noise=0.002)
+    assert (quiet.src != quiet.bgr).any() and difference(quiet.src, quiet.bgr).mean() < 1
 
 
 def test_a_crop_outside_the_photograph_is_refused():

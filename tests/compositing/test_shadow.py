@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from compositing.shadow import cast_shadow
+from compositing.shadow import cast_shadow, contact_shadow
 from compositing.subject import warp_subject
 from tests.compositing.composite_world import figure, recipe
 
@@ -78,3 +78,30 @@ def test_where_the_frame_cut_the_subject_off_the_shadow_goes_on():
     column = 1 - factor[:, 105]
     assert column[-1] == pytest.approx(column[60], abs=0.02) and column[-1] > 0.7
     assert column[2] < 0.02
+
+
+def contact(**changes):
+    fgr, pha = figure()
+    row = recipe(width=256, height=256, fgr_scale=1.0, fgr_x=128.0, fgr_y=120.0, contact_strength=0.5) | changes
+    alpha = warp_subject(fgr, pha, row).layer[:, :, 3]
+    left = np.ones((256, 256), np.float32)
+    found = contact_shadow(row, alpha)
+    if found is not None:
+        left[found[1]] = found[0]
+    return 1 - left
+
+
+def test_a_contact_shadow_lies_where_the_subject_stands():
+    dark = contact()
+    foot = 120 + 55
+    rows, columns = np.nonzero(dark > 0.1)
+    assert foot - 12 <= rows.min() and rows.max() <= foot + 6
+    assert columns.mean() == pytest.approx(128, abs=1)
+    assert dark.max() == pytest.approx(1 - 0.5**2.2, abs=0.02)
+    assert dark[: foot - 20].max() == 0 and dark[:, :90].max() < 0.05
+    assert np.abs(np.diff(dark, axis=1)).max() < 0.1
+
+
+@pytest.mark.parametrize("change", [{"contact_strength": 0.0}, {"fgr_y": 230.0}, {"fgr_x": -300.0}])
+def test_no_contact_without_a_foot_in_the_picture(change):
+    assert contact(**change).max() == 0
