@@ -26,6 +26,7 @@ app.add_typer(decisions.app, name="decisions")
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
+app.command()(shards.show)
 app.command()(shards.verify)
 
 console = Console()

@@ -50,3 +50,33 @@ def verify(
         console.print("Run 'cleanplate verify --repair' to render the damaged shards again.")
     if damaged or extra:
         raise typer.Exit(1)
+
+
+def show(
+    composite: Annotated[str | None, typer.Argument(help="Its composite_id; the beginning will do")] = None,
+    set_name: Annotated[str | None, typer.Option("--set", help="Instead: base, refine, valid or test")] = None,
+    ordinal: Annotated[int | None, typer.Option(min=0, help="and the place in the set")] = None,
+    out: Annotated[Path, typer.Option(help="PNG to write")] = Path("composite.png"),
+) -> None:
+    """Draw any row of the plan: its layers, the difference of source and plate, and what was drawn, in words.
+
+    Rendered from the raw data, or read from the shards where that is not at hand.
+    """
+    import cv2
+
+    from compositing.words import describe
+    from curation.storage import writing
+    from pipelines.params import load
+    from pipelines.show import find_row, picture
+    from pipelines.show import load as load_sample
+
+    data = Path("data")
+    row = find_row(data / "plan.parquet", composite, set_name, ordinal)
+    shown = load_sample(load(), data, row)
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(picture(shown), cv2.COLOR_RGB2BGR))
+    assert done
+    with writing(out) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+    for name, words in describe(shown.sample.recipe):
+        console.print(f"[bold]{name}[/bold]: {words}", highlight=False, soft_wrap=True)
+    console.print(f"{out}: {shown.origin}", highlight=False, soft_wrap=True)

@@ -183,8 +183,8 @@ def test_missing_and_empty_folders_are_named(tmp_path):
 
 def rows(count: int, **columns) -> pd.DataFrame:
     names = (
-        "shift", "rotate", "scale", "gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise", "noise_correlation",
-        "src_quality", "bgr_quality",
+        "shift", "rotate", "scale", "gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise",
+        "noise_correlation", "src_quality", "bgr_quality",
     )  # fmt: skip
     table = pd.DataFrame({name: columns.get(name, np.full(count, np.nan)) for name in names})
     return table.assign(status="ok")
