@@ -30,9 +30,9 @@ class PairNoise(NamedTuple):
     """Noise after camera and codec, levels of 255."""
 
     src: float
-    """Standard deviation in the source."""
+    """Standard deviation in the source, at mid grey."""
     bgr: float
-    """Standard deviation in the plate."""
+    """Standard deviation in the plate, at mid grey."""
     correlation: float
     """Of neighbours, mean of across and down; NaN where there is no noise."""
     by_brightness: tuple[float, ...]
@@ -64,12 +64,19 @@ def measure_noise(src: Float, predicted: Float, bgr: Float, outside: Mask, left:
     stretch = _stretch(src, predicted, flat)
     both, one, two = (_variance(each, flat) for each in (rest, _rough(predicted, exposed), _rough(bgr, exposed)))
     noise_one, noise_two = max(0.0, (both + one - two) / 2), max(0.0, (both + two - one) / 2)
-    return PairNoise(
-        float(np.sqrt(noise_one)) / stretch,
-        float(np.sqrt(noise_two)),
-        _correlation(rest, flat),
-        _by_brightness(rest, smooth, flat),
-    )
+    levels = _by_brightness(rest, smooth, flat)
+    if np.isnan(levels).all():
+        raise ValueError("too little outside the person is flat, so noise cannot be measured; show some bare wall")
+    middling = _at_mid_grey(levels) / np.sqrt(both / 2) if both > 0 else 1.0
+    one, two = (float(np.sqrt(noise) * middling) for noise in (noise_one, noise_two))
+    return PairNoise(one / stretch, two, _correlation(rest, flat), levels)
+
+
+def _at_mid_grey(levels: tuple[float, ...]) -> float:
+    """Read noise at mid grey between the bins that are known; at its end where the picture is all dark or bright."""
+    middles, found = (np.arange(BINS) + 0.5) * 256 / BINS, np.array(levels)
+    there = np.isfinite(found)
+    return float(np.interp(127.5, middles[there], found[there]))
 
 
 def _rough(image: Float, where: Mask) -> Float:

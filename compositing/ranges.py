@@ -13,6 +13,9 @@ LOW, HIGH = 0.05, 0.95
 DIGITS = 3
 """Significant digits of a proposed bound, rounded outward."""
 
+MOST_CORRELATION = 0.6
+"""Of neighbouring pixels: more than a renderer's sensor makes."""
+
 Values = NDArray[np.float64]
 Bounds = tuple[float, float]
 
@@ -64,6 +67,11 @@ def _size(values: Values, widen: float) -> Bounds:
     return _outward(max(float(low), 0.0) / widen, down=True), _outward(float(high) * widen)
 
 
+def _share(values: Values, widen: float) -> Bounds:
+    low, high = _size(values, widen)
+    return min(low, MOST_CORRELATION), min(high, MOST_CORRELATION)
+
+
 def _quality(values: Values, widen: float) -> Bounds:
     low, middle, high = np.quantile(values, (LOW, 0.5, HIGH))
     return (
@@ -87,6 +95,7 @@ _QUANTITIES: dict[str, tuple[tuple[str, ...], Callable[[Values, float], Bounds],
     "white_balance": (("gain_red", "gain_blue"), _drift, 1),
     "gamma": (("gamma",), _factor, 1),
     "noise": (("src_noise", "bgr_noise"), _size, 1 / 255),
+    "correlation": (("noise_correlation",), _share, 1),
     "quality": (("src_quality", "bgr_quality"), _quality, 1),
 }
 """Key -> columns measured, rule, and what one measured unit is in the key's."""

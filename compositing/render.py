@@ -21,8 +21,8 @@ from compositing.blocks import by_rows
 from compositing.camera import metered, streak, uneven
 from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
-from compositing.composite import composite_in
-from compositing.inputs import InputRoots, Inputs
+from compositing.composite import composite_in, joined
+from compositing.inputs import InputRoots, Inputs, Matte
 from compositing.light import Float, to_bytes, to_display
 from compositing.match import despill, matched, tones
 from compositing.perturb import defocus, look, tint, warmth_gains
@@ -54,12 +54,21 @@ class Layers(NamedTuple):
     """The encoded members of the sample, in the order of ``LAYERS``; each layer is encoded here and nowhere else."""
 
 
-def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_quality: int = 95) -> Layers:
+def render(
+    row: dict[str, Any],
+    fgr: Image,
+    pha: Image,
+    background: Image,
+    second: Matte | None = None,
+    fgr_quality: int = 95,
+) -> Layers:
     """Make one composite from its plan row, its matte and its background photograph.
 
     ``row``: a PLAN row of plain Python values. ``fgr``: (h, w, 3), ``pha``: (h, w), the matte; ``background``:
-    (H', W', 3), the whole photograph; all uint8. Everything is float32 until one rounding a layer. Pure: the same
-    arguments give the same bytes. Raises ValueError for an empty matte or a crop outside the photograph.
+    (H', W', 3), the whole photograph; ``second``: the matte of a second subject where the row names one; all uint8.
+    Everything is float32 until one rounding a layer. Pure: the same
+    arguments give the same bytes. Raises ValueError for an empty matte, a second one that is missing or a crop outside
+    the photograph.
     """
     whole = cut_scene(row, background)
     margin, key = int(row["margin"]), int(row["noise_key"])
@@ -68,7 +77,7 @@ def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_q
     if row["empty"]:
         colour, alpha, seen = _nobody(behind)
     else:
-        colour, alpha, seen = _with_subject(row, fgr, pha, behind)
+        colour, alpha, seen = _with_subjects(row, (fgr, pha), second, behind)
     seen, colour, alpha = _exposed(row, scene, seen, colour, alpha)
     src = develop(seen, _sensor(row, "src"), 1.0, key, SOURCE_NOISE)
     bgr = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
@@ -81,8 +90,27 @@ def _nobody(behind: Float) -> tuple[Float, Float, Float]:
     return np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind
 
 
-def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> tuple[Float, Float, Float]:
-    """Fit the subject to the scene, let its shadow fall and lay it over: straight colour, alpha, composite."""
+def _with_subjects(
+    row: dict[str, Any], first: Matte, second: Matte | None, behind: Float
+) -> tuple[Float, Float, Float]:
+    """Fit the subjects to the scene, let their shadows fall and lay them over: straight colour, alpha, composite."""
+    colour, alpha, behind = _fitted_in(row, *first, behind)
+    if row["second_frame_id"] is not None:
+        if second is None:
+            raise ValueError(f"composite {row['composite_id']} shows two subjects: give render the second matte, too")
+        other, other_alpha, behind = _fitted_in(row | _as_first(row), *second, behind)
+        colour, alpha = joined(colour, alpha, other, other_alpha)
+    return colour, alpha, composite_in(row["space"], colour, alpha, behind)
+
+
+def _as_first(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what places the second subject under the names of the first; light, lens and shadow are theirs alike."""
+    matte = {name: row[f"second_{name}"] for name in ("clip", "frame", "box_x", "box_y", "box_w", "box_h")}
+    return matte | {f"fgr_{name}": row[f"second_{name}"] for name in ("flip", "scale", "x", "y", "rotate", "shear")}
+
+
+def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> tuple[Float, Float, Float]:
+    """Fit a subject to the scene: straight colour, alpha, and the scene with its shadows."""
     subject = warp_subject(fgr, pha, row)
     layer = streak(defocus(subject.layer, row["blur"]), row["motion"], row["motion_angle"])
     alpha: Float = np.clip(layer[:, :, 3], 0, 1)
@@ -97,7 +125,7 @@ def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) ->
         left, window = contact
         behind = behind.copy()
         behind[window] *= left[:, :, None]
-    return colour, alpha, composite_in(row["space"], colour, alpha, behind)
+    return colour, alpha, behind
 
 
 def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
@@ -163,7 +191,8 @@ def recipe_bytes(row: dict[str, Any]) -> bytes:
 
 def frames_by_id(frames: pa.Table, plan: pa.Table) -> dict[str, dict[str, Any]]:
     """Return the FRAMES rows that PLAN rows ask for: frame_id -> row."""
-    used = frames.filter(pc.is_in(frames["frame_id"], value_set=pc.unique(plan["frame_id"].combine_chunks())))
+    named = pa.chunked_array([*plan["frame_id"].chunks, *plan["second_frame_id"].chunks], pa.string())
+    used = frames.filter(pc.is_in(frames["frame_id"], value_set=pc.unique(named.drop_null())))
     return {row["frame_id"]: row for row in used.to_pylist()}
 
 

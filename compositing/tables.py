@@ -75,6 +75,19 @@ PLAN = Table(
         "fgr_y": (pa.float32(), "where the centre of the matte's box lands, composite pixels"),
         "fgr_rotate": (pa.float32(), "degrees, counter-clockwise"),
         "fgr_shear": (pa.float32(), "degrees"),
+        "second_frame_id": (pa.string(), "a second subject's frame, behind the first; null where there is none"),
+        "second_clip": (pa.string(), "its clip"),
+        "second_frame": (pa.int32(), "its frame number"),
+        "second_box_x": (pa.int32(), "left edge of its box in the matte, pixels, as in frames"),
+        "second_box_y": (pa.int32(), "top edge"),
+        "second_box_w": (pa.int32(), "width"),
+        "second_box_h": (pa.int32(), "height"),
+        "second_flip": (pa.bool_(), "second matte mirrored left to right"),
+        "second_scale": (pa.float32(), "composite pixels per pixel of the second matte"),
+        "second_x": (pa.float32(), "where the centre of the second box lands, composite pixels"),
+        "second_y": (pa.float32(), "where the centre of the second box lands, composite pixels"),
+        "second_rotate": (pa.float32(), "degrees, counter-clockwise"),
+        "second_shear": (pa.float32(), "degrees"),
         "fgr_exposure": (pa.float32(), "stops, on the foreground alone"),
         "fgr_contrast": (pa.float32(), "factor around mid grey"),
         "fgr_saturation": (pa.float32(), "factor"),
@@ -175,7 +188,7 @@ LAYERS = ("src.jpg", "bgr.jpg", "fgr.jpg", "pha.png", "json")
 
 SHARDS = Table(
     name="shards",
-    version=1,
+    version=2,
     key=("set", "ordinal", "member"),
     columns={
         "set": (pa.string(), "base, refine, valid or test"),
@@ -188,6 +201,8 @@ SHARDS = Table(
         "row_group": (pa.int32(), "row group in a Parquet shard; null in a tar shard"),
         "row": (pa.int32(), "row in the row group of a Parquet shard; null in a tar shard"),
         "pixels": (pa.string(), "BLAKE2b-128 of the decoded pixels (of the bytes for json)"),
+        "digest": (pa.string(), "BLAKE2b-128 of the member's bytes"),
+        "shard_digest": (pa.string(), "BLAKE2b-128 of the shard's whole file"),
     },
 )
 
@@ -213,8 +228,8 @@ MEASURES = Table(
         "gain_blue": (pa.float32(), "blue against green, stops"),
         "gamma": (pa.float32(), "exponent of the plate's tone curve against the source's"),
         "shading": (pa.float32(), "spread of what is left over the frame, smooth, share of the display range"),
-        "src_noise": (pa.float32(), "standard deviation in the source as stored, levels of 255"),
-        "bgr_noise": (pa.float32(), "standard deviation in the plate as stored, levels of 255"),
+        "src_noise": (pa.float32(), "standard deviation in the source as stored, at mid grey, levels of 255"),
+        "bgr_noise": (pa.float32(), "standard deviation in the plate as stored, at mid grey, levels of 255"),
         "noise_correlation": (pa.float32(), "of the noise of neighbouring pixels"),
         "noise_by_brightness": (pa.list_(pa.float32()), "standard deviation in eight equal bins of brightness"),
         "src_blockiness": (pa.float32(), "step at borders of 8-pixel blocks against steps elsewhere"),

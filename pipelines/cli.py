@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, calibrate, curation, decisions, people
+from pipelines.commands import audit, calibrate, curation, decisions, people, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +29,8 @@ app.command()(curation.curation)
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
+app.command()(shards.show)
+app.command()(shards.verify)
 
 console = Console()
 SCANS = Path(".work/scan")

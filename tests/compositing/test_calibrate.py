@@ -11,7 +11,6 @@ from compositing.codec import encode_jpeg
 from compositing.compression import blockiness, jpeg_quality
 from compositing.light import to_bytes, to_display, to_linear
 from compositing.ranges import propose
-from compositing.viewpoint import Viewpoint, motion_matrix
 from tests.compositing.composite_world import photograph
 
 WIDTH, HEIGHT = 480, 320
@@ -41,7 +40,8 @@ def capture(scene, drawn=STILL, src_noise=2.0, bgr_noise=2.0, spread=0.0, person
     src = scene.copy()
     if person:
         cv2.ellipse(src, (200, 200), (45, 110), 0, 0, 360, (0.1, 0.12, 0.5), -1)
-    matrix = motion_matrix(WIDTH, HEIGHT, Viewpoint(drawn["x"], drawn["y"], drawn["rotate"], drawn["scale"]))[:2]
+    matrix = cv2.getRotationMatrix2D(((WIDTH - 1) / 2, (HEIGHT - 1) / 2), drawn["rotate"], drawn["scale"])
+    matrix[:, 2] += drawn["x"], drawn["y"]
     plate = cv2.warpAffine(scene, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     gains = 2.0 ** np.array([drawn["gain"] + drawn["red"], drawn["gain"], drawn["gain"] + drawn["blue"]])
     plate = to_display(to_linear(plate) * gains.astype(np.float32)) ** np.float32(drawn["gamma"])
@@ -184,7 +184,7 @@ def test_missing_and_empty_folders_are_named(tmp_path):
 def rows(count: int, **columns) -> pd.DataFrame:
     names = (
         "shift", "rotate", "scale", "gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise",
-        "src_quality", "bgr_quality",
+        "noise_correlation", "src_quality", "bgr_quality",
     )  # fmt: skip
     table = pd.DataFrame({name: columns.get(name, np.full(count, np.nan)) for name in names})
     return table.assign(status="ok")
