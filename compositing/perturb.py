@@ -1,6 +1,6 @@
 """Colour, exposure, defocus and shadow: one function each; and how far everything may be perturbed.
 
-*Linear* is linear light, *display* is what a file holds, both float32 with 1 for white (see ``compositing.light``).
+All act on linear light, float32 with 1 for white (see ``compositing.light``).
 Every function is pure; what was drawn comes in as arguments, so a plan row alone makes the picture again.
 The order of all steps is that of ``compositing.render``.
 """
@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from compositing.blocks import by_rows
-from compositing.light import LUMA, Float, power, to_display, to_linear
+from compositing.light import LUMA, MID_GREY, Float, power
 from curation.config import Section
 
 
@@ -119,25 +118,28 @@ def _mix(image: Float, matrix: NDArray[np.float64]) -> Float:
     return np.asarray(cv2.transform(image, matrix), dtype=np.float32)
 
 
-def grade(display: Float, contrast: float, saturation: float) -> Float:
-    """Stretch display values around mid grey (0.5), then move RGB away from its own luma (``saturation`` > 1) or
-    towards it (< 1).
+def contrast(linear: Float, factor: float) -> Float:
+    """Stretch the logarithm of light around mid grey by a factor: display values gain that slope there."""
+    if factor == 1:
+        return linear
+    # Also what display values would do, but for one power in place of two tone curves.
+    return power(np.maximum(linear, 0), factor) * np.float32(MID_GREY ** (1 - factor))
+
+
+def saturation_matrix(factor: float) -> NDArray[np.float64]:
+    """Return the matrix, (3, 3), that moves light away from its own luminance (``factor`` > 1) or towards it (< 1)."""
+    return np.asarray(factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)))
+
+
+def look(linear: Float, gains: NDArray[np.float64], factor: float, saturation: float) -> Float:
+    """Give light, (H, W, 3), its gains, (3,), then its contrast, then its saturation; clipped to 0..1.
+
+    Fastest on blocks of rows, see :func:`compositing.blocks.by_rows`.
     """
-    if contrast == 1 and saturation == 1:
-        return display
-    colours = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
-    return _mix(display, np.hstack([contrast * colours, np.full((3, 1), 0.5 * (1 - contrast))]))
-
-
-def look(linear: Float, gains: NDArray[np.float64], contrast: float, saturation: float) -> Float:
-    """Give light, (H, W, 3), its gains, (3,), and then contrast and saturation on display values.
-
-    Returns light again, 0 to 1.
-    """
-    light = tint(linear, gains)
-    if contrast == 1 and saturation == 1:
-        return np.clip(light, 0, 1)
-    return by_rows(lambda rows: to_linear(np.clip(grade(to_display(rows), contrast, saturation), 0, 1)), light)
+    light = contrast(tint(linear, gains), factor)
+    if saturation != 1:
+        light = _mix(light, saturation_matrix(saturation))
+    return np.clip(light, 0, 1)
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:
