@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.blocks import row_blocks
-from compositing.light import MID_GREY, Float, power, to_bytes, to_display
+from compositing.light import MID_GREY, Float, curve_table, look_up, power, to_bytes, to_display
 
 TILE = 1024
 """Side of a noise tile, pixels."""
@@ -21,6 +21,9 @@ _PIECE = 512
 _SIGMA = 0.8
 """Sigma of demosaicing and denoising in the correlated part of the noise, and of sharpening, pixels."""
 _KERNEL = 7
+_SLAB = 64
+"""Rows that are sharpened at a time: they stay in the cache, and few are blurred twice."""
+_BLACK, _WHITE = np.float32(0), np.float32(1)
 _SLOPE = 1.055 / 2.4 * MID_GREY ** (1 / 2.4 - 1)
 """How fast display values rise with light at mid grey."""
 
@@ -49,27 +52,32 @@ class Picture:
         white, level = blend(sensor.correlation, sensor.sharpen)
         self._sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
         self._grain = Grain(shape, white, key, stream) if sensor.noise > 0 else None
+        curve = development(sensor.tone, gamma)
         # Sharpening looks at neighbours: it waits for the whole picture.
-        self._made: NDArray[Any] = np.empty(shape, np.float32 if sensor.sharpen else np.uint8)
+        self._curve: NDArray[Any] = curve if sensor.sharpen else to_bytes(curve)
+        self._made: NDArray[Any] = np.empty(shape, self._curve.dtype)
 
     def expose(self, rows: slice, linear: Float) -> None:
         """Turn the light, (h, W, 3), on some rows into display values.
 
         Clipped to full well, grain added in light, then the tone curve, raised to ``gamma``.
         """
-        light: Float = np.clip(linear, 0, 1)
+        light = linear
         if self._grain is not None:
-            light = add_grain(light, self._sigma, self._sensor.read, self._grain.rows(rows))
-        display = tone_curve(to_display(light), self._sensor.tone)
-        if self._gamma != 1:
-            display = power(display, self._gamma)
-        self._made[rows] = display if self._sensor.sharpen else to_bytes(display)
+            light = add_grain(np.clip(light, _BLACK, _WHITE), self._sigma, self._sensor.read, self._grain.rows(rows))
+        self._made[rows] = look_up(light, self._curve)
 
     def finished(self) -> NDArray[np.uint8]:
         """Return the picture, (H, W, 3): sharpened and rounded once."""
         if self._sensor.sharpen:
-            return to_bytes(sharpen(self._made, self._sensor.sharpen))
+            return sharpened_bytes(self._made, self._sensor.sharpen)
         return self._made
+
+
+@lru_cache(maxsize=4)
+def development(tone: float, gamma: float = 1.0) -> Float:
+    """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``; for ``look_up``."""
+    return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
 
 
 def develop(linear: Float, sensor: Sensor, gamma: float, key: int, stream: int) -> NDArray[np.uint8]:
@@ -101,8 +109,8 @@ def add_grain(light: Float, sigma: float, read: float, field: Float) -> Float:
     process, so that their variance is their number; the electronics add a constant (EMVA 1288, section 2).
     """
     variance = (sigma / _SLOPE) ** 2
-    spread = light * np.float32(variance * (1 - read) / MID_GREY)
-    spread += np.float32(variance * read)
+    slope = variance * (1 - read) / MID_GREY
+    spread = np.asarray(cv2.addWeighted(light, slope, light, 0.0, variance * read), np.float32).reshape(light.shape)
     np.sqrt(spread, out=spread)
     spread *= field
     spread += light
@@ -174,6 +182,19 @@ def sharpen(display: Float, amount: float) -> Float:
         return display
     soft = cv2.GaussianBlur(display, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(cv2.addWeighted(display, 1 + amount, soft, -amount, 0.0), np.float32)
+
+
+def sharpened_bytes(display: Float, amount: float) -> NDArray[np.uint8]:
+    """Return ``to_bytes(sharpen(display, amount))`` without a float picture in between, some rows at a time."""
+    height, halo = len(display), _KERNEL // 2
+    done = np.empty(display.shape, np.uint8)
+    for top in range(0, height, _SLAB):
+        first, low = max(0, top - halo), min(height, top + _SLAB)
+        around = display[first : low + halo]
+        soft = cv2.GaussianBlur(around, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
+        inside = soft[top - first : low - first]
+        done[top:low] = cv2.addWeighted(display[top:low], 255 * (1 + amount), inside, -255 * amount, 0, dtype=cv2.CV_8U)
+    return done
 
 
 def blend(correlation: float, amount: float) -> tuple[float, float]:
