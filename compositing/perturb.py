@@ -5,6 +5,7 @@ Every function is pure; what was drawn comes in as arguments, so a plan row alon
 The order of all steps is that of ``compositing.render``.
 """
 
+from functools import cache
 from typing import Annotated
 
 import cv2
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from compositing.blocks import by_rows
-from compositing.light import LUMA, Float, power, to_display, to_linear
+from compositing.light import LUMA, Float, curve_table, look_up, power, to_display, to_linear
 from curation.config import Section
 
 
@@ -134,10 +135,23 @@ def look(linear: Float, gains: NDArray[np.float64], contrast: float, saturation:
 
     Returns light again, 0 to 1.
     """
-    light = tint(linear, gains)
     if contrast == 1 and saturation == 1:
-        return np.clip(light, 0, 1)
-    return by_rows(lambda rows: to_linear(np.clip(grade(to_display(rows), contrast, saturation), 0, 1)), light)
+        return by_rows(lambda rows: np.clip(tint(rows, gains), _BLACK, _WHITE), linear)
+    display, light = curves()
+    return by_rows(
+        lambda rows: look_up(grade(look_up(tint(rows, gains), display, _TOP), contrast, saturation), light), linear
+    )
+
+
+_BLACK, _WHITE = np.float32(0), np.float32(1)
+_TOP = 2.0
+"""Light above that is white whatever contrast and saturation make of it."""
+
+
+@cache
+def curves() -> tuple[Float, Float]:
+    """Return sRGB's curve as tables for ``look_up``: light up to ``_TOP`` to display, display to light."""
+    return curve_table(to_display, _TOP), curve_table(to_linear)
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:

@@ -23,11 +23,11 @@ from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.inputs import InputRoots, Inputs
-from compositing.light import Float, to_bytes, to_display
+from compositing.light import Float, look_up, to_bytes
 from compositing.match import despill, matched, tones
 from compositing.perturb import defocus, look, tint, warmth_gains
 from compositing.scene import cut_scene
-from compositing.sensor import MID_GREY, Sensor, develop, tone_curve
+from compositing.sensor import MID_GREY, Sensor, develop, development
 from compositing.shadow import cast_shadow, contact_shadow
 from compositing.shards import Sample, decode_sample, matching
 from compositing.subject import straight_colour, warp_subject
@@ -72,7 +72,8 @@ def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_q
     seen, colour, alpha = _exposed(row, scene, seen, colour, alpha)
     src = develop(seen, _sensor(row, "src"), 1.0, key, SOURCE_NOISE)
     bgr = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
-    label = by_rows(lambda rows: to_bytes(tone_curve(to_display(np.clip(rows, 0, 1)), row["tone"])), colour)
+    table = to_bytes(development(row["tone"]))
+    label = by_rows(lambda rows: look_up(rows, table), colour)
     return _encode(row, src, bgr, label, to_bytes(alpha), fgr_quality)
 
 
@@ -91,13 +92,17 @@ def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) ->
     colour = look(colour, gains, contrast, row["fgr_saturation"])
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
-        behind = behind * shadow[:, :, None]
+        behind = by_rows(_dimmed, behind, shadow)
     contact = contact_shadow(row, alpha)
     if contact is not None:
         left, window = contact
         behind = behind.copy()
         behind[window] *= left[:, :, None]
     return colour, alpha, composite_in(row["space"], colour, alpha, behind)
+
+
+def _dimmed(image: Float, light: Float) -> Float:
+    return np.asarray(cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB)), np.float32)
 
 
 def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
@@ -114,11 +119,12 @@ def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> t
 def _exposed(row: dict[str, Any], scene: Float, seen: Float, colour: Float, alpha: Float) -> tuple[Float, Float, Float]:
     """Expose the composite: uneven light and metering over source and label, shake over alpha too."""
     gains = metered(scene, seen, row["metering"], row["metering_colour"])
-    seen, colour = tint(seen, gains), tint(colour, gains)
     if row["shading"] > 0:
         height, width = alpha.shape
-        light = cv2.cvtColor(uneven(width, height, row["shading"], row["shading_angle"]), cv2.COLOR_GRAY2RGB)
-        seen, colour = (np.asarray(cv2.multiply(image, light), np.float32) for image in (seen, colour))
+        light = uneven(width, height, row["shading"], row["shading_angle"])
+        seen, colour = (by_rows(lambda rows, lit: _dimmed(tint(rows, gains), lit), i, light) for i in (seen, colour))
+    elif (gains != 1).any():
+        seen, colour = (by_rows(lambda rows: tint(rows, gains), image) for image in (seen, colour))
     seen, colour, alpha = (streak(image, row["shake"], row["shake_angle"]) for image in (seen, colour, alpha))
     return seen, colour, alpha
 
@@ -136,7 +142,8 @@ def _plate(row: dict[str, Any], whole: Float) -> Float:
         row["parallax_y"],
     )
     plate = refocus(recapture(whole, int(row["margin"]), view, int(row["noise_key"])), row["bgr_blur"])
-    return tint(plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]])))
+    gains = np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]]))
+    return by_rows(lambda rows: tint(rows, gains), plate)
 
 
 def _sensor(row: dict[str, Any], layer: str) -> Sensor:

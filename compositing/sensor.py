@@ -4,7 +4,7 @@ Noise is drawn once into tiles; a picture takes pieces of them, each turned and 
 for each picture took ten times as long as all else here. Compression, which follows, is in ``compositing.codec``.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.blocks import by_rows
-from compositing.light import Float, power, to_bytes, to_display
+from compositing.light import Float, Number, curve_table, look_up, power, to_bytes, to_display
 
 TILE = 1024
 """Side of a noise tile, pixels."""
@@ -21,6 +21,8 @@ _PIECE = 512
 _SIGMA = 0.8
 """Sigma of demosaicing and denoising in the correlated part of the noise, and of sharpening, pixels."""
 _KERNEL = 7
+_SLAB = 64
+"""Rows that are sharpened at a time: stay in the cache, and the rows around them are blurred only a little more."""
 MID_GREY = 0.21404114
 """Linear light of mid grey (0.5 on display)."""
 _SLOPE = 1.055 / 2.4 * MID_GREY ** (1 / 2.4 - 1)
@@ -53,17 +55,22 @@ def develop(linear: Float, sensor: Sensor, gamma: float, key: int, stream: int) 
     sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
     if sigma > 0:
         layers.append(grain(linear.shape, white, key, stream))
+    table = development(sensor.tone, gamma)
 
-    def exposed(light: Float, *field: Float) -> Float:
-        light = np.clip(light, 0, 1)
+    def exposed(values: NDArray[Number], light: Float, *field: Float) -> NDArray[Number]:
         if field:
-            light = add_grain(light, sigma, sensor.read, *field)
-        display = tone_curve(to_display(light), sensor.tone)
-        return display if gamma == 1 else power(display, gamma)
+            light = add_grain(np.clip(light, _BLACK, _WHITE), sigma, sensor.read, *field)
+        return look_up(light, values)
 
     if sensor.sharpen == 0:
-        return by_rows(lambda *rows: to_bytes(exposed(*rows)), *layers)
-    return to_bytes(sharpen(by_rows(exposed, *layers), sensor.sharpen))
+        return by_rows(partial(exposed, to_bytes(table)), *layers)
+    return sharpened_bytes(by_rows(partial(exposed, table), *layers), sensor.sharpen)
+
+
+@lru_cache(maxsize=4)
+def development(tone: float, gamma: float = 1.0) -> Float:
+    """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``; for ``look_up``."""
+    return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
 
 
 def tone_curve(display: Float, strength: float) -> Float:
@@ -80,6 +87,9 @@ def tone_curve(display: Float, strength: float) -> Float:
     return bent
 
 
+_BLACK, _WHITE = np.float32(0), np.float32(1)
+
+
 def add_grain(light: Float, sigma: float, read: float, field: Float) -> Float:
     """Add shot and read noise to linear light: variance ``read + (1 - read) * light / grey``, times that at mid grey.
 
@@ -87,8 +97,8 @@ def add_grain(light: Float, sigma: float, read: float, field: Float) -> Float:
     process, so that their variance is their number; the electronics add a constant (EMVA 1288, section 2).
     """
     variance = (sigma / _SLOPE) ** 2
-    spread = light * np.float32(variance * (1 - read) / MID_GREY)
-    spread += np.float32(variance * read)
+    slope = variance * (1 - read) / MID_GREY
+    spread = np.asarray(cv2.addWeighted(light, slope, light, 0.0, variance * read), np.float32).reshape(light.shape)
     np.sqrt(spread, out=spread)
     spread *= field
     spread += light
@@ -125,6 +135,19 @@ def sharpen(display: Float, amount: float) -> Float:
         return display
     soft = cv2.GaussianBlur(display, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(cv2.addWeighted(display, 1 + amount, soft, -amount, 0.0), np.float32)
+
+
+def sharpened_bytes(display: Float, amount: float) -> NDArray[np.uint8]:
+    """Return ``to_bytes(sharpen(display, amount))`` without a float picture in between, some rows at a time."""
+    height, halo = len(display), _KERNEL // 2
+    done = np.empty(display.shape, np.uint8)
+    for top in range(0, height, _SLAB):
+        first, low = max(0, top - halo), min(height, top + _SLAB)
+        soft = cv2.GaussianBlur(
+            display[first : low + halo], (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101
+        )[top - first : low - first]
+        cv2.addWeighted(display[top:low], 255 * (1 + amount), soft, -255 * amount, 0.0, done[top:low], cv2.CV_8U)
+    return done
 
 
 def blend(correlation: float, amount: float) -> tuple[float, float]:

@@ -31,7 +31,7 @@ def test_a_look_is_gains_on_light_then_contrast_on_display_values():
     light = to_linear(scene())
     found = look(light, np.array([1.2, 1.0, 0.8]), 1.1, 1.0)
     display = np.clip((to_display(light * np.float32([1.2, 1.0, 0.8])) - 0.5) * 1.1 + 0.5, 0, 1)
-    assert to_display(found) == pytest.approx(display, abs=1e-4)
+    assert to_display(found) == pytest.approx(display, abs=2e-4)
     assert look(light * 2, np.ones(3), 1.0, 1.0).max() == 1.0
 
 
