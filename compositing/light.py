@@ -89,8 +89,9 @@ def curve_table(curve: Callable[[Float], Float], top: float = 1.0) -> Float:
 def look_up(values: Float, table: NDArray[Number], top: float = 1.0) -> NDArray[Number]:
     """Send an image of any shape through a table of :func:`curve_table`, float32 or 8 bits, clipped to 0..``top``.
 
-    A quarter of the time of a power, and any chain of pointwise curves costs the same. Steps of 1/65535 are fine enough
-    for one rounding to 8 bits afterwards: at its steepest sRGB makes 0.05 of an 8-bit step of one (times ``top``).
+    A quarter of the time of a power, and any chain of pointwise curves costs the same as one. Steps of 1/65535 are fine
+    enough for one rounding to 8 bits afterwards: sRGB, where it is steepest, makes one 0.05 of an 8-bit step (times
+    ``top``).
     """
     index = cv2.addWeighted(values, (TABLE_SIZE - 1) / top, values, 0.0, 0.0, dtype=cv2.CV_16U)
     return np.asarray(cv2.LUT(index, table), dtype=table.dtype).reshape(values.shape)
