@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 
-from compositing.blocks import by_rows
 from compositing.light import Float, to_display, to_linear
 
 
@@ -31,7 +30,7 @@ def composite_in(space: str, fgr: Float, pha: Float, bgr: Float) -> Float:
     """
     match space:
         case "linear":
-            return by_rows(composite, fgr, pha, bgr)
+            return composite(fgr, pha, bgr)
         case "display":
-            return by_rows(lambda f, a, b: to_linear(composite(to_display(f), a, to_display(b))), fgr, pha, bgr)
+            return to_linear(composite(to_display(fgr), pha, to_display(bgr)))
     raise ValueError(f"cannot composite in space '{space}'; set plan.look.space to linear or display and plan again")

@@ -13,6 +13,9 @@ Number = TypeVar("Number", np.float32, np.uint8)
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luminance (ITU-R BT.709)."""
 
+MID_GREY = 0.21404114
+"""Linear light of mid grey (0.5 on display)."""
+
 _TOE_DISPLAY = np.float32(0.04045)
 _TOE_LINEAR = np.float32(0.0031308)
 _ZERO = np.float32(0)

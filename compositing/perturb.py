@@ -1,11 +1,11 @@
 """Colour, exposure, defocus and shadow: one function each; and how far everything may be perturbed.
 
-*Linear* is linear light, *display* is what a file holds, both float32 with 1 for white (see ``compositing.light``).
+All act on linear light, float32 with 1 for white (see ``compositing.light``).
 Every function is pure; what was drawn comes in as arguments, so a plan row alone makes the picture again.
 The order of all steps is that of ``compositing.render``.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Annotated
 
 import cv2
@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from compositing.blocks import by_rows
-from compositing.light import LUMA, Float, curve_table, look_up, power, to_display, to_linear
+from compositing.light import LUMA, MID_GREY, Float, power
 from curation.config import Section
 
 
@@ -120,38 +119,28 @@ def _mix(image: Float, matrix: NDArray[np.float64]) -> Float:
     return np.asarray(cv2.transform(image, matrix), dtype=np.float32)
 
 
-def grade(display: Float, contrast: float, saturation: float) -> Float:
-    """Stretch display values around mid grey (0.5), then move RGB away from its own luma (``saturation`` > 1) or
-    towards it (< 1).
+@lru_cache(maxsize=8)
+def saturation_matrix(factor: float) -> NDArray[np.float64]:
+    """Return the matrix, (3, 3), that moves light away from its own luminance (``factor`` > 1) or towards it (< 1)."""
+    return np.asarray(factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)))
+
+
+def look(linear: Float, gains: NDArray[np.float64], factor: float, saturation: float) -> Float:
+    """Give light, (H, W, 3), its gains, (3,), then its contrast, then its saturation; clipped to 0..1.
+
+    Contrast stretches the logarithm of light around mid grey by ``factor``: display values gain that slope there.
+    Fastest on blocks of rows, see :func:`compositing.blocks.by_rows`.
     """
-    if contrast == 1 and saturation == 1:
-        return display
-    colours = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
-    return _mix(display, np.hstack([contrast * colours, np.full((3, 1), 0.5 * (1 - contrast))]))
+    # (gain * light) ** factor is gain ** factor * light ** factor: all that multiplies is one matrix.
+    matrix = saturation_matrix(saturation) @ np.diag(gains**factor * MID_GREY ** (1 - factor))
+    if factor != 1:
+        linear = power(np.clip(linear, _BLACK, _NO_END), factor)
+    if (matrix != np.eye(3)).any():
+        linear = _mix(linear, matrix)
+    return np.clip(linear, _BLACK, _WHITE)
 
 
-def look(linear: Float, gains: NDArray[np.float64], contrast: float, saturation: float) -> Float:
-    """Give light, (H, W, 3), its gains, (3,), and then contrast and saturation on display values.
-
-    Returns light again, 0 to 1.
-    """
-    if contrast == 1 and saturation == 1:
-        return by_rows(lambda rows: np.clip(tint(rows, gains), _BLACK, _WHITE), linear)
-    display, light = curves()
-    return by_rows(
-        lambda rows: look_up(grade(look_up(tint(rows, gains), display, _TOP), contrast, saturation), light), linear
-    )
-
-
-_BLACK, _WHITE = np.float32(0), np.float32(1)
-_TOP = 2.0
-"""Light above that is white whatever contrast and saturation make of it."""
-
-
-@cache
-def curves() -> tuple[Float, Float]:
-    """Return sRGB's curve as tables for ``look_up``: light up to ``_TOP`` to display, display to light."""
-    return curve_table(to_display, _TOP), curve_table(to_linear)
+_BLACK, _WHITE, _NO_END = np.float32(0), np.float32(1), np.float32(np.inf)
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:

@@ -4,15 +4,16 @@ Noise is drawn once into tiles; a picture takes pieces of them, each turned and 
 for each picture took ten times as long as all else here. Compression, which follows, is in ``compositing.codec``.
 """
 
-from functools import lru_cache, partial
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blocks import by_rows
-from compositing.light import Float, Number, curve_table, look_up, power, to_bytes, to_display
+from compositing.blocks import row_blocks
+from compositing.light import MID_GREY, Float, curve_table, look_up, power, to_bytes, to_display
+from compositing.perturb import tint
 
 TILE = 1024
 """Side of a noise tile, pixels."""
@@ -22,9 +23,7 @@ _SIGMA = 0.8
 """Sigma of demosaicing and denoising in the correlated part of the noise, and of sharpening, pixels."""
 _KERNEL = 7
 _SLAB = 64
-"""Rows that are sharpened at a time: stay in the cache, and the rows around them are blurred only a little more."""
-MID_GREY = 0.21404114
-"""Linear light of mid grey (0.5 on display)."""
+"""Rows that are sharpened at a time: they stay in the cache, and few of those around them are blurred twice."""
 _SLOPE = 1.055 / 2.4 * MID_GREY ** (1 / 2.4 - 1)
 """How fast display values rise with light at mid grey."""
 
@@ -44,33 +43,57 @@ class Sensor(NamedTuple):
     """Amount of the unsharp mask, 0 for none."""
 
 
-def develop(linear: Float, sensor: Sensor, gamma: float, key: int, stream: int) -> NDArray[np.uint8]:
-    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it.
+class Picture:
+    """A picture being developed, some rows at a time, so that what leads up to it can stay in the cache."""
 
-    Clipped to full well, grain added in light, the tone curve raised to ``gamma``, sharpened, rounded once.
-    ``key`` and ``stream`` choose the grain; pictures of different streams never share any.
-    """
-    layers = [linear]
-    white, level = blend(sensor.correlation, sensor.sharpen)
-    sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
-    if sigma > 0:
-        layers.append(grain(linear.shape, white, key, stream))
-    table = development(sensor.tone, gamma)
+    def __init__(self, shape: tuple[int, ...], sensor: Sensor, gamma: float, key: int, stream: int) -> None:
+        """``shape``: (H, W, 3). ``key`` and ``stream`` choose the grain; different streams never share any."""
+        self._sensor, self._gamma = sensor, gamma
+        white, level = blend(sensor.correlation, sensor.sharpen)
+        self._sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
+        self._grain = Grain(shape, white, key, stream) if sensor.noise > 0 else None
+        table = development(sensor.tone, gamma)
+        # Sharpening looks at neighbours: it waits for the whole picture.
+        self._table: NDArray[Any] = table if sensor.sharpen else to_bytes(table)
+        self._made: NDArray[Any] = np.empty(shape, self._table.dtype)
 
-    def exposed(values: NDArray[Number], light: Float, *field: Float) -> NDArray[Number]:
-        if field:
-            light = add_grain(np.clip(light, _BLACK, _WHITE), sigma, sensor.read, *field)
-        return look_up(light, values)
+    def expose(self, rows: slice, linear: Float) -> None:
+        """Turn the light, (h, W, 3), on some rows into display values.
 
-    if sensor.sharpen == 0:
-        return by_rows(partial(exposed, to_bytes(table)), *layers)
-    return sharpened_bytes(by_rows(partial(exposed, table), *layers), sensor.sharpen)
+        Clipped to full well, grain added in light, then the tone curve, raised to ``gamma``.
+        """
+        if self._grain is not None:
+            light = np.clip(linear, _BLACK, _WHITE)
+            linear = add_grain(light, self._sigma, self._sensor.read, self._grain.rows(rows))
+        self._made[rows] = look_up(linear, self._table)
+
+    def finished(self) -> NDArray[np.uint8]:
+        """Return the picture, (H, W, 3): sharpened and rounded once."""
+        if self._sensor.sharpen:
+            return sharpened_bytes(self._made, self._sensor.sharpen)
+        return self._made
+
+
+_BLACK, _WHITE = np.float32(0), np.float32(1)
 
 
 @lru_cache(maxsize=4)
-def development(tone: float, gamma: float = 1.0) -> Float:
+def development(tone: float, gamma: float) -> Float:
     """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``; for ``look_up``."""
     return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
+
+
+def develop(
+    linear: Float, sensor: Sensor, gamma: float, key: int, stream: int, gains: NDArray[np.float64] | None = None
+) -> NDArray[np.uint8]:
+    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it; see :class:`Picture`.
+
+    ``gains``, (3,), multiply the light first.
+    """
+    picture = Picture(linear.shape, sensor, gamma, key, stream)
+    for rows in row_blocks(linear.shape):
+        picture.expose(rows, linear[rows] if gains is None else tint(linear[rows], gains))
+    return picture.finished()
 
 
 def tone_curve(display: Float, strength: float) -> Float:
@@ -85,9 +108,6 @@ def tone_curve(display: Float, strength: float) -> Float:
     bent += np.float32(1 - strength)
     bent *= display
     return bent
-
-
-_BLACK, _WHITE = np.float32(0), np.float32(1)
 
 
 def add_grain(light: Float, sigma: float, read: float, field: Float) -> Float:
@@ -105,28 +125,63 @@ def add_grain(light: Float, sigma: float, read: float, field: Float) -> Float:
     return spread
 
 
-def grain(shape: tuple[int, ...], white: float, key: int, stream: int) -> Float:
-    """Take a field of noise, (H, W, 3), from the tiles: ``white`` parts white noise, the rest blurred.
+class _Piece(NamedTuple):
+    """A rectangle of the picture and what it takes from the tile."""
 
-    Its variance is that of the blend, see :func:`blend`. Pieces lie side by side, each from a place of its own and
-    turned or mirrored in one of eight ways. Deterministic in (key, stream).
+    top: int
+    left: int
+    height: int
+    width: int
+    y: int
+    x: int
+    turned: bool
+    upside_down: bool
+    mirrored: bool
+
+
+class Grain:
+    """A field of noise from the tiles: ``white`` parts white noise, the rest blurred; its variance is the blend's.
+
+    Pieces lie side by side, each from a place of its own and turned or mirrored in one of eight ways. Deterministic in
+    (key, stream).
     """
-    height, width = shape[:2]
-    sharp, soft = _tiles(stream)
-    generator = np.random.Generator(np.random.Philox(key=np.array([key, stream], dtype=np.uint64)))
-    field = np.empty((height, width, 3), np.float32)
-    for top in range(0, height, _PIECE):
-        for left in range(0, width, _PIECE):
-            part = field[top : top + _PIECE, left : left + _PIECE]
-            y, x = generator.integers(0, TILE - _PIECE, size=2, endpoint=True)
-            turned, flip = generator.integers(0, 2), int(generator.integers(-1, 3))
-            h, w = part.shape[1::-1] if turned else part.shape[:2]
-            piece = np.s_[y : y + h, x : x + w]
-            mixed = cv2.addWeighted(sharp[piece], white, soft[piece], 1 - white, 0.0)
-            if turned:
-                mixed = cv2.transpose(mixed)
-            part[...] = mixed if flip == 2 else cv2.flip(mixed, flip)
-    return field
+
+    def __init__(self, shape: tuple[int, ...], white: float, key: int, stream: int) -> None:
+        self._width, self._white = shape[1], white
+        self._sharp, self._soft = _tiles(stream)
+        generator = np.random.Generator(np.random.Philox(key=np.array([key, stream], dtype=np.uint64)))
+        self._pieces = []
+        for top in range(0, shape[0], _PIECE):
+            for left in range(0, shape[1], _PIECE):
+                y, x = (int(at) for at in generator.integers(0, TILE - _PIECE, size=2, endpoint=True))
+                turned, upside_down, mirrored = (bool(side) for side in generator.integers(0, 2, size=3))
+                height, width = min(_PIECE, shape[0] - top), min(_PIECE, shape[1] - left)
+                self._pieces.append(_Piece(top, left, height, width, y, x, turned, upside_down, mirrored))
+
+    def rows(self, rows: slice) -> Float:
+        """Return the field on some rows, (h, W, 3)."""
+        field = np.empty((rows.stop - rows.start, self._width, 3), np.float32)
+        for piece in self._pieces:
+            first, last = max(rows.start, piece.top), min(rows.stop, piece.top + piece.height)
+            if first < last:
+                where = np.s_[first - rows.start : last - rows.start, piece.left : piece.left + piece.width]
+                field[where] = self._taken(piece, first - piece.top, last - piece.top)
+        return field
+
+    def _taken(self, piece: _Piece, first: int, last: int) -> Float:
+        if piece.upside_down:
+            first, last = piece.height - last, piece.height - first
+        across = slice(0, piece.width)
+        down, right = (across, slice(first, last)) if piece.turned else (slice(first, last), across)
+        where = np.s_[piece.y + down.start : piece.y + down.stop, piece.x + right.start : piece.x + right.stop]
+        mixed = cv2.addWeighted(self._sharp[where], self._white, self._soft[where], 1 - self._white, 0.0)
+        if piece.turned:
+            mixed = cv2.transpose(mixed)
+        if piece.upside_down:
+            mixed = cv2.flip(mixed, 0)
+        if piece.mirrored:
+            mixed = cv2.flip(mixed, 1)
+        return np.asarray(mixed, np.float32)
 
 
 def sharpen(display: Float, amount: float) -> Float:
@@ -138,14 +193,14 @@ def sharpen(display: Float, amount: float) -> Float:
 
 
 def sharpened_bytes(display: Float, amount: float) -> NDArray[np.uint8]:
-    """Return ``to_bytes(sharpen(display, amount))`` without a float picture in between, some rows at a time."""
+    """Return ``to_bytes(sharpen(display, amount))``, some rows at a time and without a float picture in between."""
     height, halo = len(display), _KERNEL // 2
     done = np.empty(display.shape, np.uint8)
     for top in range(0, height, _SLAB):
         first, low = max(0, top - halo), min(height, top + _SLAB)
-        soft = cv2.GaussianBlur(
-            display[first : low + halo], (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101
-        )[top - first : low - first]
+        part = display[first : low + halo]
+        soft = cv2.GaussianBlur(part, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
+        soft = soft[top - first : low - first]
         cv2.addWeighted(display[top:low], 255 * (1 + amount), soft, -255 * amount, 0.0, done[top:low], cv2.CV_8U)
     return done
 

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from compositing.light import to_display
-from compositing.sensor import TILE, Sensor, add_grain, blend, develop, grain, sharpen, tone_curve
+from compositing.sensor import TILE, Grain, Sensor, add_grain, blend, develop, sharpen, tone_curve
+
+
+def grain(shape, white, key, stream):
+    return Grain((*shape, 3), white, key, stream).rows(slice(0, shape[0]))
 
 
 def neighbours(field, axis=1):
@@ -26,6 +30,14 @@ def test_grain_is_white_with_unit_variance():
         rings = power.reshape(16, 32, 16, 32).mean(axis=(1, 3))
         assert rings == pytest.approx(1, abs=0.2)  # 1024 independent values each: six sigma
     assert abs(np.corrcoef(field[:, :, 0].ravel(), field[:, :, 1].ravel())[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("key", range(12))
+def test_rows_are_those_of_the_whole_field(key):
+    whole = Grain((600, 700, 3), 0.6, key, 0)
+    field = whole.rows(slice(0, 600))
+    for first, last in ((0, 21), (500, 530), (599, 600)):
+        assert whole.rows(slice(first, last)) == pytest.approx(field[first:last], abs=1e-5)
 
 
 def test_source_and_plate_share_no_grain_wherever_it_is_looked_for():
