@@ -96,14 +96,14 @@ class _Stage(NamedTuple):
     """(H, W), 0 to 1."""
     behind: Float
     """(H, W, 3) the scene with the subject's shadows."""
-    look: tuple[NDArray[np.float64], float, float]
+    look: Callable[[Float], Float]
     """The subject's gains, contrast and saturation."""
 
 
 def _empty(behind: Float) -> _Stage:
     """Nobody: alpha is 0, and the label a mid grey that stands for no colour."""
     return _Stage(
-        np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, (np.ones(3), 1.0, 1.0)
+        np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, look(np.ones(3), 1.0, 1.0)
     )
 
 
@@ -122,7 +122,7 @@ def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) ->
         left, window = contact
         behind = behind.copy()
         behind[window] *= left[:, :, None]
-    return _Stage(fill, alpha, behind, (gains, contrast, float(row["fgr_saturation"])))
+    return _Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
 
 
 def _dimmed(image: Float, light: Float) -> Float:
@@ -148,7 +148,7 @@ def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
 
     def taken(part: Any) -> tuple[Float, Float]:
         fill, alpha, behind = (np.ascontiguousarray(layer[part]) for layer in stage[:3])
-        colour = look(fill, *stage.look)
+        colour = stage.look(fill)
         return colour, composite_in(row["space"], colour, alpha, behind)
 
     sparse = np.s_[::STRIDE, ::STRIDE]

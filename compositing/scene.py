@@ -29,8 +29,7 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
         reduces = w >= size[0] and h >= size[1]
         light = cv2.resize(light, size, interpolation=cv2.INTER_AREA if reduces else cv2.INTER_CUBIC)
     gains = np.full(3, 2.0 ** row["bgr_exposure"])
-    contrast, saturation = row["bgr_contrast"], row["bgr_saturation"]
-    return by_rows(lambda rows: look(rows, gains, contrast, saturation), np.asarray(light, np.float32))
+    return by_rows(look(gains, row["bgr_contrast"], row["bgr_saturation"]), np.asarray(light, np.float32))
 
 
 def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -23,7 +23,8 @@ _SIGMA = 0.8
 """Sigma of demosaicing and denoising in the correlated part of the noise, and of sharpening, pixels."""
 _KERNEL = 7
 _SLAB = 64
-"""Rows that are sharpened at a time: they stay in the cache, and few of those around them are blurred twice."""
+"""Rows that are sharpened at a time: they stay in the cache, and few are blurred twice."""
+_BLACK, _WHITE = np.float32(0), np.float32(1)
 _SLOPE = 1.055 / 2.4 * MID_GREY ** (1 / 2.4 - 1)
 """How fast display values rise with light at mid grey."""
 
@@ -52,20 +53,20 @@ class Picture:
         white, level = blend(sensor.correlation, sensor.sharpen)
         self._sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
         self._grain = Grain(shape, white, key, stream) if sensor.noise > 0 else None
-        table = development(sensor.tone, gamma)
+        curve = development(sensor.tone, gamma)
         # Sharpening looks at neighbours: it waits for the whole picture.
-        self._table: NDArray[Any] = table if sensor.sharpen else to_bytes(table)
-        self._made: NDArray[Any] = np.empty(shape, self._table.dtype)
+        self._curve: NDArray[Any] = curve if sensor.sharpen else to_bytes(curve)
+        self._made: NDArray[Any] = np.empty(shape, self._curve.dtype)
 
     def expose(self, rows: slice, linear: Float) -> None:
         """Turn the light, (h, W, 3), on some rows into display values.
 
         Clipped to full well, grain added in light, then the tone curve, raised to ``gamma``.
         """
+        light = linear
         if self._grain is not None:
-            light = np.clip(linear, _BLACK, _WHITE)
-            linear = add_grain(light, self._sigma, self._sensor.read, self._grain.rows(rows))
-        self._made[rows] = look_up(linear, self._table)
+            light = add_grain(np.clip(light, _BLACK, _WHITE), self._sigma, self._sensor.read, self._grain.rows(rows))
+        self._made[rows] = look_up(light, self._curve)
 
     def finished(self) -> NDArray[np.uint8]:
         """Return the picture, (H, W, 3): sharpened and rounded once."""
@@ -74,11 +75,8 @@ class Picture:
         return self._made
 
 
-_BLACK, _WHITE = np.float32(0), np.float32(1)
-
-
 @lru_cache(maxsize=4)
-def development(tone: float, gamma: float) -> Float:
+def development(tone: float, gamma: float = 1.0) -> Float:
     """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``; for ``look_up``."""
     return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
 
@@ -193,15 +191,15 @@ def sharpen(display: Float, amount: float) -> Float:
 
 
 def sharpened_bytes(display: Float, amount: float) -> NDArray[np.uint8]:
-    """Return ``to_bytes(sharpen(display, amount))``, some rows at a time and without a float picture in between."""
+    """Return ``to_bytes(sharpen(display, amount))`` without a float picture in between, some rows at a time."""
     height, halo = len(display), _KERNEL // 2
     done = np.empty(display.shape, np.uint8)
     for top in range(0, height, _SLAB):
         first, low = max(0, top - halo), min(height, top + _SLAB)
-        part = display[first : low + halo]
-        soft = cv2.GaussianBlur(part, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
-        soft = soft[top - first : low - first]
-        cv2.addWeighted(display[top:low], 255 * (1 + amount), soft, -255 * amount, 0.0, done[top:low], cv2.CV_8U)
+        around = display[first : low + halo]
+        soft = cv2.GaussianBlur(around, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
+        inside = soft[top - first : low - first]
+        done[top:low] = cv2.addWeighted(display[top:low], 255 * (1 + amount), inside, -255 * amount, 0, dtype=cv2.CV_8U)
     return done
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from compositing.light import to_display
-from compositing.sensor import TILE, Grain, Sensor, add_grain, blend, develop, sharpen, tone_curve
+from compositing.sensor import TILE, Grain, Sensor, add_grain, blend, develop, sharpen, sharpened_bytes, tone_curve
 
 
 def grain(shape, white, key, stream):
@@ -104,6 +104,12 @@ def test_sharpening_overshoots_at_an_edge_and_leaves_the_mean():
     assert crisp.max() > 0.62 and crisp.min() < 0.28
     assert crisp.mean() == pytest.approx(step.mean(), abs=1e-4)
     assert sharpen(step, 0.0) is step
+
+
+def test_sharpening_in_slabs_is_sharpening():
+    picture = np.random.default_rng(1).random((150, 40, 3), dtype=np.float32)
+    whole = np.clip(sharpen(picture, 0.4), 0, 1) * 255
+    assert np.abs(sharpened_bytes(picture, 0.4) - whole).max() <= 0.501
 
 
 def test_the_tone_curve_keeps_its_ends_and_mid_grey_and_is_flat_at_both_ends():
