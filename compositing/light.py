@@ -13,6 +13,9 @@ Number = TypeVar("Number", np.float32, np.uint8)
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luminance (ITU-R BT.709)."""
 
+MID_GREY = 0.21404114
+"""Linear light of mid grey (0.5 on display)."""
+
 _TOE_DISPLAY = np.float32(0.04045)
 _TOE_LINEAR = np.float32(0.0031308)
 _ZERO = np.float32(0)
@@ -87,7 +90,7 @@ def look_up(values: Float, table: NDArray[Number], top: float = 1.0) -> NDArray[
     """Send an image of any shape through a table of :func:`curve_table`, float32 or 8 bits, clipped to 0..``top``.
 
     A quarter of the time of a power, and any chain of pointwise curves costs the same as one. Steps of 1/65535 are fine
-    enough for one rounding to 8 bits afterwards: at its steepest sRGB makes 0.05 of an 8-bit step of one (times
+    enough for one rounding to 8 bits afterwards: sRGB, where it is steepest, makes one 0.05 of an 8-bit step (times
     ``top``).
     """
     index = cv2.addWeighted(values, (TABLE_SIZE - 1) / top, values, 0.0, 0.0, dtype=cv2.CV_16U)
