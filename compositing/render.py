@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from compositing.blocks import row_blocks
+from compositing.blocks import by_rows, row_blocks
 from compositing.camera import STRIDE, metered, streak, uneven
 from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
@@ -79,7 +79,8 @@ def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_q
         colour, seen = expose(rows)
         source.expose(rows, seen)
         label.expose(rows, colour)
-    plate = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
+    light, gains = _plate(row, whole)
+    plate = develop(light, _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE, gains)
     return _encode(row, source.finished(), plate, label.finished(), to_bytes(alpha), fgr_quality)
 
 
@@ -115,13 +116,17 @@ def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) ->
     gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
-        behind = np.asarray(cv2.multiply(behind, cv2.cvtColor(shadow, cv2.COLOR_GRAY2RGB)), np.float32)
+        behind = by_rows(_dimmed, behind, shadow)
     contact = contact_shadow(row, alpha)
     if contact is not None:
         left, window = contact
         behind = behind.copy()
         behind[window] *= left[:, :, None]
     return _Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
+
+
+def _dimmed(image: Float, light: Float) -> Float:
+    return np.asarray(cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB)), np.float32)
 
 
 def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
@@ -158,8 +163,7 @@ def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
     def exposed(rows: slice) -> tuple[Float, Float]:
         colour, seen = (tint(image, gains) for image in taken(rows))
         if light is not None:
-            factor = cv2.cvtColor(light[rows], cv2.COLOR_GRAY2RGB)
-            colour, seen = (np.asarray(cv2.multiply(image, factor), np.float32) for image in (colour, seen))
+            colour, seen = (_dimmed(image, light[rows]) for image in (colour, seen))
         return colour, seen
 
     return exposed
@@ -174,8 +178,11 @@ def _shaken(row: dict[str, Any], expose: _Exposure, alpha: Float) -> tuple[_Expo
     return lambda rows: (colour[rows], seen[rows]), alpha
 
 
-def _plate(row: dict[str, Any], whole: Float) -> Float:
-    """Photograph the empty scene, with its margin, by the camera that had moved, focused and metered otherwise."""
+def _plate(row: dict[str, Any], whole: Float) -> tuple[Float, NDArray[np.float64]]:
+    """Photograph the empty scene, with its margin, by the camera that had moved, focused and metered otherwise.
+
+    Returns its light and the gains, (3,), of that metering.
+    """
     view = Viewpoint(
         row["shift_x"],
         row["shift_y"],
@@ -187,7 +194,7 @@ def _plate(row: dict[str, Any], whole: Float) -> Float:
         row["parallax_y"],
     )
     plate = refocus(recapture(whole, int(row["margin"]), view, int(row["noise_key"])), row["bgr_blur"])
-    return tint(plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]])))
+    return plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]]))
 
 
 def _sensor(row: dict[str, Any], layer: str) -> Sensor:
