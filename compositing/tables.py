@@ -175,7 +175,7 @@ LAYERS = ("src.jpg", "bgr.jpg", "fgr.jpg", "pha.png", "json")
 
 SHARDS = Table(
     name="shards",
-    version=1,
+    version=2,
     key=("set", "ordinal", "member"),
     columns={
         "set": (pa.string(), "base, refine, valid or test"),
@@ -188,5 +188,40 @@ SHARDS = Table(
         "row_group": (pa.int32(), "row group in a Parquet shard; null in a tar shard"),
         "row": (pa.int32(), "row in the row group of a Parquet shard; null in a tar shard"),
         "pixels": (pa.string(), "BLAKE2b-128 of the decoded pixels (of the bytes for json)"),
+        "digest": (pa.string(), "BLAKE2b-128 of the member's bytes"),
+        "shard_digest": (pa.string(), "BLAKE2b-128 of the shard's whole file"),
+    },
+)
+
+MEASURES = Table(
+    name="measures",
+    version=1,
+    key=("kind", "pair"),
+    columns={
+        "kind": (pa.string(), "real: captured by the user; synthetic: rendered"),
+        "pair": (pa.string(), "the source's file, or composite_id"),
+        "plate": (pa.string(), "the captured background's file; null where none fits"),
+        "status": (pa.string(), "ok, or why the pair could not be measured"),
+        "width": (pa.int32(), "pixels"),
+        "height": (pa.int32(), "pixels"),
+        "outside": (pa.float32(), "share of the frame that was measured: no person, the same scene"),
+        "shift": (pa.float32(), "length of the plate's shift, pixels at 512 on the long side"),
+        "shift_x": (pa.float32(), "shift to the right, pixels at 512 on the long side"),
+        "shift_y": (pa.float32(), "shift down"),
+        "rotate": (pa.float32(), "degrees, counter-clockwise"),
+        "scale": (pa.float32(), "factor"),
+        "gain": (pa.float32(), "the plate's exposure against the source's, stops"),
+        "gain_red": (pa.float32(), "red against green, stops"),
+        "gain_blue": (pa.float32(), "blue against green, stops"),
+        "gamma": (pa.float32(), "exponent of the plate's tone curve against the source's"),
+        "shading": (pa.float32(), "spread of what is left over the frame, smooth, share of the display range"),
+        "src_noise": (pa.float32(), "standard deviation in the source as stored, at mid grey, levels of 255"),
+        "bgr_noise": (pa.float32(), "standard deviation in the plate as stored, at mid grey, levels of 255"),
+        "noise_correlation": (pa.float32(), "of the noise of neighbouring pixels"),
+        "noise_by_brightness": (pa.list_(pa.float32()), "standard deviation in eight equal bins of brightness"),
+        "src_blockiness": (pa.float32(), "step at borders of 8-pixel blocks against steps elsewhere"),
+        "bgr_blockiness": (pa.float32(), "the same of the plate"),
+        "src_quality": (pa.int32(), "libjpeg quality of the source's file; null for other formats"),
+        "bgr_quality": (pa.int32(), "libjpeg quality of the plate's file"),
     },
 )
