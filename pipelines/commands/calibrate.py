@@ -56,6 +56,8 @@ def calibrate(
     elif write:
         raise ValueError("--write needs --src and --bgr: ranges come from captured pairs, never from shards")
     console.print(f"{out / 'plot.png'} and the tables beside it", highlight=False, soft_wrap=True)
+    if real.is_file() and out == REAL.parent:
+        console.print("The report compares these pairs with rendered ones: 'dvc repro -f -s report' draws it anew.")
 
 
 def _say_bad(measures: "pd.DataFrame") -> None:

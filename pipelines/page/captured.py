@@ -1,15 +1,21 @@
 """Real captured pairs beside synthetic ones: for each measured quantity, both distributions."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from compositing.tables import MEASURES
+from curation.tables import read_table
 from pipelines.page.curves import LAYOUT, figure_html
 
 Values = NDArray[np.float64]
+RENDERED = 40
+"""Composites measured for the page."""
 COLOURS = {"real": "#1f77b4", "synthetic": "#ff7f0e"}
 PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "shift": ("pixels at 512", ("shift",)),
@@ -26,6 +32,25 @@ PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "JPEG quality": ("of the files", ("src_quality", "bgr_quality")),
 }
 """Quantity -> its unit, and the MEASURES columns that hold it."""
+
+
+def chapter(real: Path, shards: Path, table_file: Path) -> dict[str, Any] | None:
+    """Compare the captured pairs of ``real`` (of ``cleanplate calibrate``) with composites of ``base``, measured now.
+
+    None where no pairs were captured: the chapter is then left out.
+    """
+    if not real.is_file():
+        return None
+    from pipelines.calibrate import measure_shards
+
+    rendered = measure_shards(shards, table_file, "base", RENDERED)
+    both = pd.concat([read_table(MEASURES, real).to_pandas(), rendered.to_pandas()])
+    counts = both[both["status"] == "ok"]["kind"].value_counts()
+    return {
+        "counts": {kind: int(counts.get(kind, 0)) for kind in COLOURS},
+        "rows": table(both),
+        "figures": figures(both),
+    }
 
 
 def values(rows: pd.DataFrame, columns: Sequence[str]) -> Values:

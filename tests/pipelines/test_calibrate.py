@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -8,7 +9,7 @@ from compositing.writer import gather, render_shard, shard_tasks
 from curation.tables import read_table, write_table
 from pipelines.cli import app
 from pipelines.engine import run_parts
-from pipelines.page.captured import figures, table
+from pipelines.page.captured import chapter, figures, table
 from pipelines.params import load
 from pipelines.presets import use
 from tests.compositing.composite_world import make_world, photograph, plan_params
@@ -67,21 +68,25 @@ def test_nothing_measured_is_an_error_with_the_reasons(here):
 
 def test_rendered_pairs_are_measured_likewise(here):
     capture(here)
-    world = make_world(here, plan_params(base__width=320, base__height=240))
+    world = make_world(here, plan_params(base__count=3, base__width=320, base__height=240))
     tasks = {k: t for k, t in shard_tasks(world.plan, world.frames, world.roots, world.render).items() if "base" in k}
     made = gather(tasks, run_parts(tasks, render_shard, here / "parts", "rendering", 1))
     for name, file in made.files.items():
         (here / "data/shards" / name).parent.mkdir(parents=True, exist_ok=True)
         file.rename(here / "data/shards" / name)
     write_table(SHARDS, made.index, here / "data/shards.parquet")
-    done = run("--src", "src", "--bgr", "bgr", "--against", "data/shards", "--count", "4")
-    assert "synthetic: 4 of 4 pairs measured" in done.output and "quantiles" in done.output
+    done = run("--src", "src", "--bgr", "bgr", "--against", "data/shards", "--count", "2")
+    assert "synthetic: 2 of 2 pairs measured" in done.output and "quantiles" in done.output
     synthetic = read_table(MEASURES, here / "calibration/synthetic.parquet").to_pandas()
     low, high = load().plan.train.quality
     assert synthetic["src_quality"].between(low, high).all(), "read from the very files"
     both = read_table(MEASURES, here / "calibration/real.parquet").to_pandas()
-    import pandas as pd
-
     both = pd.concat([both, synthetic])
-    assert all("-" not in (w["synthetic"], w["synthetic"]) for _, _, w in table(both))
+    assert all(words["synthetic"] != "-" for _, _, words in table(both))
     assert len(figures(both)) == 13
+    found = chapter(here / "calibration/real.parquet", here / "data/shards", here / "data/shards.parquet")
+    assert found and found["counts"]["real"] == 3 and found["counts"]["synthetic"] == 3
+
+
+def test_the_report_compares_only_where_pairs_were_captured(here):
+    assert chapter(here / "none.parquet", here / "shards", here / "shards.parquet") is None
