@@ -37,6 +37,7 @@ from benchmarks.steps import self_times
 from benchmarks.world import SIZES, World, make_world
 from compositing.codec import decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
 from compositing.inputs import Inputs
+from compositing.memory import keep_freed_memory
 from compositing.render import Layers, render
 from curation.images import decode_rgb
 from curation.sources import Source
@@ -46,6 +47,7 @@ Clock = Callable[[], float]
 
 
 def one_thread() -> None:
+    keep_freed_memory()  # as the render stage does; it serves every arm
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1 << 15
-"""Values of the first layer in a block: as float32 128 KB, so that a chain and its temporaries fit the second cache."""
+BLOCK = 1 << 16
+"""Values of the first layer in a block: as float32 256 KB, so that a chain and its temporaries fit the second cache."""
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from compositing.light import LUMA, Float
 
 _NODES = 17
-_STRIDE = 8
-"""The meter looks at every eighth pixel each way: it averages anyway."""
+STRIDE = 8
+"""Enough for a meter to look at every eighth pixel each way: it averages anyway."""
 _DARKEST = 1e-3
 """Light below which a meter sees nothing but its own noise."""
 MOST_STOPS = 0.7
@@ -35,12 +35,13 @@ def uneven(width: int, height: int, stops: float, angle: float) -> Float:
 def metered(scene: Float, seen: Float, coupling: float, colour_coupling: float) -> NDArray[np.float64]:
     """Return the three gains by which automatic exposure and white balance answer what entered the scene.
 
-    Both are linear light, (H, W, 3). Exposure takes back the share ``coupling`` of the change of mean log luminance;
-    white balance takes back ``colour_coupling`` of each colour's change against green. Bounded by ``MOST_STOPS``.
+    Both are linear light, (H, W, 3), or every ``STRIDE``-th pixel of it. Exposure takes back the share ``coupling`` of
+    the change of mean log luminance; white balance takes back ``colour_coupling`` of each colour's change against
+    green. Bounded by ``MOST_STOPS``.
     """
     if coupling == 0 and colour_coupling == 0:
         return np.ones(3)
-    before, after = (_log_means(image[::_STRIDE, ::_STRIDE]) for image in (scene, seen))
+    before, after = (_log_means(image) for image in (scene, seen))
     change = before - after
     exposure = float(np.clip(coupling * change[3], -MOST_STOPS, MOST_STOPS))
     colour = np.clip(colour_coupling * (change[:3] - change[1]), -_WHITE_BALANCE, _WHITE_BALANCE)

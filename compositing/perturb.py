@@ -1,10 +1,11 @@
 """Colour, exposure, defocus and shadow: one function each; and how far everything may be perturbed.
 
-*Linear* is linear light, *display* is what a file holds, both float32 with 1 for white (see ``compositing.light``).
+All act on linear light, float32 with 1 for white (see ``compositing.light``).
 Every function is pure; what was drawn comes in as arguments, so a plan row alone makes the picture again.
 The order of all steps is that of ``compositing.render``.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 import cv2
@@ -12,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from compositing.blocks import by_rows
-from compositing.light import LUMA, Float, power, to_display, to_linear
+from compositing.light import LUMA, MID_GREY, Float, curve_table, look_up, power
 from curation.config import Section
 
 
@@ -102,6 +102,11 @@ class CaptureParams(Section):
     """JPEG quality of source and captured background."""
 
 
+_BLACK, _WHITE = np.float32(0), np.float32(1)
+_TOP = 2.0
+"""Light above that is white whatever contrast makes of it."""
+
+
 def warmth_gains(warmth: float) -> NDArray[np.float64]:
     """Return the gains, (3,), that raise red and lower blue of light by half of ``warmth`` each."""
     return np.array([1 + warmth / 2, 1.0, 1 - warmth / 2])
@@ -119,25 +124,36 @@ def _mix(image: Float, matrix: NDArray[np.float64]) -> Float:
     return np.asarray(cv2.transform(image, matrix), dtype=np.float32)
 
 
-def grade(display: Float, contrast: float, saturation: float) -> Float:
-    """Stretch display values around mid grey (0.5), then move RGB away from its own luma (``saturation`` > 1) or
-    towards it (< 1).
+def contrast(linear: Float, factor: float) -> Float:
+    """Stretch the logarithm of light around mid grey by a factor: display values gain that slope there."""
+    if factor == 1:
+        return linear
+    # Also what display values would do, but for one power in place of two tone curves.
+    return power(np.maximum(linear, 0), factor) * np.float32(MID_GREY ** (1 - factor))
+
+
+def saturation_matrix(factor: float) -> NDArray[np.float64]:
+    """Return the matrix, (3, 3), that moves light away from its own luminance (``factor`` > 1) or towards it (< 1)."""
+    return np.asarray(factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)))
+
+
+def look(gains: NDArray[np.float64], factor: float, saturation: float) -> Callable[[Float], Float]:
+    """Return what gives light, (H, W, 3), its gains, (3,), then its contrast, then its saturation; clipped to 0..1.
+
+    Fastest on blocks of rows, see :func:`compositing.blocks.by_rows`.
     """
-    if contrast == 1 and saturation == 1:
-        return display
-    colours = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
-    return _mix(display, np.hstack([contrast * colours, np.full((3, 1), 0.5 * (1 - contrast))]))
+    table = None if factor == 1 else curve_table(lambda light: contrast(light, factor), _TOP)
+    matrix = None if saturation == 1 else saturation_matrix(saturation)
 
+    def looked(linear: Float) -> Float:
+        light = tint(linear, gains)
+        if table is not None:
+            light = look_up(light, table, _TOP)
+        if matrix is not None:
+            light = _mix(light, matrix)
+        return np.clip(light, _BLACK, _WHITE)
 
-def look(linear: Float, gains: NDArray[np.float64], contrast: float, saturation: float) -> Float:
-    """Give light, (H, W, 3), its gains, (3,), and then contrast and saturation on display values.
-
-    Returns light again, 0 to 1.
-    """
-    light = tint(linear, gains)
-    if contrast == 1 and saturation == 1:
-        return np.clip(light, 0, 1)
-    return by_rows(lambda rows: to_linear(np.clip(grade(to_display(rows), contrast, saturation), 0, 1)), light)
+    return looked
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:

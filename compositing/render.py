@@ -6,7 +6,7 @@ the scene as it was, by a camera that may have moved. Labels know of geometry, b
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from compositing.blocks import by_rows
-from compositing.camera import metered, streak, uneven
+from compositing.blocks import row_blocks
+from compositing.camera import STRIDE, metered, streak, uneven
 from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.inputs import InputRoots, Inputs
-from compositing.light import Float, to_bytes, to_display
+from compositing.light import MID_GREY, Float, to_bytes
 from compositing.match import despill, matched, tones
 from compositing.perturb import defocus, look, tint, warmth_gains
 from compositing.scene import cut_scene
-from compositing.sensor import MID_GREY, Sensor, develop, tone_curve
+from compositing.sensor import Picture, Sensor, develop
 from compositing.shadow import cast_shadow, contact_shadow
 from compositing.shards import Sample, decode_sample, matching
 from compositing.subject import straight_colour, warp_subject
@@ -37,6 +37,9 @@ from curation.tables import read_table
 
 SOURCE_NOISE, PLATE_NOISE = 0, 1
 """Streams of the two independent noise fields."""
+
+
+_Exposure = Callable[[slice], tuple[Float, Float]]
 
 
 class Layers(NamedTuple):
@@ -62,42 +65,63 @@ def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_q
     arguments give the same bytes. Raises ValueError for an empty matte or a crop outside the photograph.
     """
     whole = cut_scene(row, background)
-    margin, key = int(row["margin"]), int(row["noise_key"])
-    scene = recapture(whole, margin, Viewpoint())
+    scene = recapture(whole, int(row["margin"]), Viewpoint())
     behind = change_thing(row, refocus(scene, row["focus"]))
-    if row["empty"]:
-        colour, alpha, seen = _nobody(behind)
-    else:
-        colour, alpha, seen = _with_subject(row, fgr, pha, behind)
-    seen, colour, alpha = _exposed(row, scene, seen, colour, alpha)
-    src = develop(seen, _sensor(row, "src"), 1.0, key, SOURCE_NOISE)
-    bgr = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
-    label = by_rows(lambda rows: to_bytes(tone_curve(to_display(np.clip(rows, 0, 1)), row["tone"])), colour)
-    return _encode(row, src, bgr, label, to_bytes(alpha), fgr_quality)
+    stage = _empty(behind) if row["empty"] else _with_subject(row, fgr, pha, behind)
+    expose = _exposure(row, scene, stage)
+    alpha = stage.alpha
+    if row["shake"] > 0:
+        expose, alpha = _shaken(row, expose, alpha)
+    shape, key = scene.shape, int(row["noise_key"])
+    source = Picture(shape, _sensor(row, "src"), 1.0, key, SOURCE_NOISE)
+    label = Picture(shape, _QUIET._replace(tone=row["tone"]), 1.0, key, SOURCE_NOISE)
+    for rows in row_blocks(shape):
+        colour, seen = expose(rows)
+        source.expose(rows, seen)
+        label.expose(rows, colour)
+    plate = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
+    return _encode(row, source.finished(), plate, label.finished(), to_bytes(alpha), fgr_quality)
 
 
-def _nobody(behind: Float) -> tuple[Float, Float, Float]:
-    """An empty picture: alpha is 0, and the label a mid grey that stands for no colour."""
-    return np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind
+_QUIET = Sensor(noise=0.0, read=0.0, correlation=0.0, tone=0.0, sharpen=0.0)
 
 
-def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> tuple[Float, Float, Float]:
-    """Fit the subject to the scene, let its shadow fall and lay it over: straight colour, alpha, composite."""
+class _Stage(NamedTuple):
+    """What stands before the camera: linear light of one size."""
+
+    fill: Float
+    """(H, W, 3) straight colour of the subject, before its look."""
+    alpha: Float
+    """(H, W), 0 to 1."""
+    behind: Float
+    """(H, W, 3) the scene with the subject's shadows."""
+    look: Callable[[Float], Float]
+    """The subject's gains, contrast and saturation."""
+
+
+def _empty(behind: Float) -> _Stage:
+    """Nobody: alpha is 0, and the label a mid grey that stands for no colour."""
+    return _Stage(
+        np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, look(np.ones(3), 1.0, 1.0)
+    )
+
+
+def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> _Stage:
+    """Bring the subject to its place and into the scene's light, and let its shadows fall."""
     subject = warp_subject(fgr, pha, row)
     layer = streak(defocus(subject.layer, row["blur"]), row["motion"], row["motion_angle"])
     alpha: Float = np.clip(layer[:, :, 3], 0, 1)
-    colour = despill(straight_colour(layer), row["despill"])
-    gains, contrast = _fitted(row, colour, alpha, behind)
-    colour = look(colour, gains, contrast, row["fgr_saturation"])
+    fill = despill(straight_colour(layer), row["despill"])
+    gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
-        behind = behind * shadow[:, :, None]
+        behind = np.asarray(cv2.multiply(behind, cv2.cvtColor(shadow, cv2.COLOR_GRAY2RGB)), np.float32)
     contact = contact_shadow(row, alpha)
     if contact is not None:
         left, window = contact
         behind = behind.copy()
         behind[window] *= left[:, :, None]
-    return colour, alpha, composite_in(row["space"], colour, alpha, behind)
+    return _Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
 
 
 def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
@@ -111,16 +135,43 @@ def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> t
     return gains, factor
 
 
-def _exposed(row: dict[str, Any], scene: Float, seen: Float, colour: Float, alpha: Float) -> tuple[Float, Float, Float]:
-    """Expose the composite: uneven light and metering over source and label, shake over alpha too."""
-    gains = metered(scene, seen, row["metering"], row["metering_colour"])
-    seen, colour = tint(seen, gains), tint(colour, gains)
+def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
+    """Return what tells the light on some rows of the sensor: the label's colour and the composite, both (h, W, 3).
+
+    Uneven light and metering act on both. The whole of neither is ever held in memory.
+    """
+
+    def taken(part: Any) -> tuple[Float, Float]:
+        fill, alpha, behind = (np.ascontiguousarray(layer[part]) for layer in stage[:3])
+        colour = stage.look(fill)
+        return colour, composite_in(row["space"], colour, alpha, behind)
+
+    sparse = np.s_[::STRIDE, ::STRIDE]
+    gains = np.ones(3)
+    if row["metering"] or row["metering_colour"]:
+        gains = metered(scene[sparse], taken(sparse)[1], row["metering"], row["metering_colour"])
+    light: Float | None = None
     if row["shading"] > 0:
-        height, width = alpha.shape
-        light = cv2.cvtColor(uneven(width, height, row["shading"], row["shading_angle"]), cv2.COLOR_GRAY2RGB)
-        seen, colour = (np.asarray(cv2.multiply(image, light), np.float32) for image in (seen, colour))
-    seen, colour, alpha = (streak(image, row["shake"], row["shake_angle"]) for image in (seen, colour, alpha))
-    return seen, colour, alpha
+        height, width = stage.alpha.shape
+        light = uneven(width, height, row["shading"], row["shading_angle"])
+
+    def exposed(rows: slice) -> tuple[Float, Float]:
+        colour, seen = (tint(image, gains) for image in taken(rows))
+        if light is not None:
+            factor = cv2.cvtColor(light[rows], cv2.COLOR_GRAY2RGB)
+            colour, seen = (np.asarray(cv2.multiply(image, factor), np.float32) for image in (colour, seen))
+        return colour, seen
+
+    return exposed
+
+
+def _shaken(row: dict[str, Any], expose: _Exposure, alpha: Float) -> tuple[_Exposure, Float]:
+    """Move the camera during the exposure: over source, label and alpha alike."""
+    colour, seen = np.empty((*alpha.shape, 3), np.float32), np.empty((*alpha.shape, 3), np.float32)
+    for rows in row_blocks(colour.shape):
+        colour[rows], seen[rows] = expose(rows)
+    colour, seen, alpha = (streak(image, row["shake"], row["shake_angle"]) for image in (colour, seen, alpha))
+    return lambda rows: (colour[rows], seen[rows]), alpha
 
 
 def _plate(row: dict[str, Any], whole: Float) -> Float:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compositing.blocks import by_rows
 from compositing.codec import Image
 from compositing.light import Float, bytes_to_linear
 from compositing.perturb import look
@@ -28,7 +29,7 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
         reduces = w >= size[0] and h >= size[1]
         light = cv2.resize(light, size, interpolation=cv2.INTER_AREA if reduces else cv2.INTER_CUBIC)
     gains = np.full(3, 2.0 ** row["bgr_exposure"])
-    return look(np.asarray(light, np.float32), gains, row["bgr_contrast"], row["bgr_saturation"])
+    return by_rows(look(gains, row["bgr_contrast"], row["bgr_saturation"]), np.asarray(light, np.float32))
 
 
 def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:

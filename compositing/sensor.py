@@ -5,14 +5,14 @@ for each picture took ten times as long as all else here. Compression, which fol
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blocks import by_rows
-from compositing.light import Float, power, to_bytes, to_display
+from compositing.blocks import row_blocks
+from compositing.light import MID_GREY, Float, curve_table, look_up, power, to_bytes, to_display
 
 TILE = 1024
 """Side of a noise tile, pixels."""
@@ -21,8 +21,9 @@ _PIECE = 512
 _SIGMA = 0.8
 """Sigma of demosaicing and denoising in the correlated part of the noise, and of sharpening, pixels."""
 _KERNEL = 7
-MID_GREY = 0.21404114
-"""Linear light of mid grey (0.5 on display)."""
+_SLAB = 64
+"""Rows that are sharpened at a time: they stay in the cache, and few are blurred twice."""
+_BLACK, _WHITE = np.float32(0), np.float32(1)
 _SLOPE = 1.055 / 2.4 * MID_GREY ** (1 / 2.4 - 1)
 """How fast display values rise with light at mid grey."""
 
@@ -42,28 +43,49 @@ class Sensor(NamedTuple):
     """Amount of the unsharp mask, 0 for none."""
 
 
+class Picture:
+    """A picture being developed, some rows at a time, so that what leads up to it can stay in the cache."""
+
+    def __init__(self, shape: tuple[int, ...], sensor: Sensor, gamma: float, key: int, stream: int) -> None:
+        """``shape``: (H, W, 3). ``key`` and ``stream`` choose the grain; different streams never share any."""
+        self._sensor, self._gamma = sensor, gamma
+        white, level = blend(sensor.correlation, sensor.sharpen)
+        self._sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
+        self._grain = Grain(shape, white, key, stream) if sensor.noise > 0 else None
+        curve = development(sensor.tone, gamma)
+        # Sharpening looks at neighbours: it waits for the whole picture.
+        self._curve: NDArray[Any] = curve if sensor.sharpen else to_bytes(curve)
+        self._made: NDArray[Any] = np.empty(shape, self._curve.dtype)
+
+    def expose(self, rows: slice, linear: Float) -> None:
+        """Turn the light, (h, W, 3), on some rows into display values.
+
+        Clipped to full well, grain added in light, then the tone curve, raised to ``gamma``.
+        """
+        light = linear
+        if self._grain is not None:
+            light = add_grain(np.clip(light, _BLACK, _WHITE), self._sigma, self._sensor.read, self._grain.rows(rows))
+        self._made[rows] = look_up(light, self._curve)
+
+    def finished(self) -> NDArray[np.uint8]:
+        """Return the picture, (H, W, 3): sharpened and rounded once."""
+        if self._sensor.sharpen:
+            return sharpened_bytes(self._made, self._sensor.sharpen)
+        return self._made
+
+
+@lru_cache(maxsize=4)
+def development(tone: float, gamma: float = 1.0) -> Float:
+    """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``; for ``look_up``."""
+    return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
+
+
 def develop(linear: Float, sensor: Sensor, gamma: float, key: int, stream: int) -> NDArray[np.uint8]:
-    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it.
-
-    Clipped to full well, grain added in light, the tone curve raised to ``gamma``, sharpened, rounded once.
-    ``key`` and ``stream`` choose the grain; pictures of different streams never share any.
-    """
-    layers = [linear]
-    white, level = blend(sensor.correlation, sensor.sharpen)
-    sigma = sensor.noise * level / (1 + sensor.tone / 2)  # the S-curve is steepest at mid grey
-    if sigma > 0:
-        layers.append(grain(linear.shape, white, key, stream))
-
-    def exposed(light: Float, *field: Float) -> Float:
-        light = np.clip(light, 0, 1)
-        if field:
-            light = add_grain(light, sigma, sensor.read, *field)
-        display = tone_curve(to_display(light), sensor.tone)
-        return display if gamma == 1 else power(display, gamma)
-
-    if sensor.sharpen == 0:
-        return by_rows(lambda *rows: to_bytes(exposed(*rows)), *layers)
-    return to_bytes(sharpen(by_rows(exposed, *layers), sensor.sharpen))
+    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it; see :class:`Picture`."""
+    picture = Picture(linear.shape, sensor, gamma, key, stream)
+    for rows in row_blocks(linear.shape):
+        picture.expose(rows, linear[rows])
+    return picture.finished()
 
 
 def tone_curve(display: Float, strength: float) -> Float:
@@ -87,36 +109,71 @@ def add_grain(light: Float, sigma: float, read: float, field: Float) -> Float:
     process, so that their variance is their number; the electronics add a constant (EMVA 1288, section 2).
     """
     variance = (sigma / _SLOPE) ** 2
-    spread = light * np.float32(variance * (1 - read) / MID_GREY)
-    spread += np.float32(variance * read)
+    slope = variance * (1 - read) / MID_GREY
+    spread = np.asarray(cv2.addWeighted(light, slope, light, 0.0, variance * read), np.float32).reshape(light.shape)
     np.sqrt(spread, out=spread)
     spread *= field
     spread += light
     return spread
 
 
-def grain(shape: tuple[int, ...], white: float, key: int, stream: int) -> Float:
-    """Take a field of noise, (H, W, 3), from the tiles: ``white`` parts white noise, the rest blurred.
+class _Piece(NamedTuple):
+    """A rectangle of the picture and what it takes from the tile."""
 
-    Its variance is that of the blend, see :func:`blend`. Pieces lie side by side, each from a place of its own and
-    turned or mirrored in one of eight ways. Deterministic in (key, stream).
+    top: int
+    left: int
+    height: int
+    width: int
+    y: int
+    x: int
+    turned: bool
+    upside_down: bool
+    mirrored: bool
+
+
+class Grain:
+    """A field of noise from the tiles: ``white`` parts white noise, the rest blurred; its variance is the blend's.
+
+    Pieces lie side by side, each from a place of its own and turned or mirrored in one of eight ways. Deterministic in
+    (key, stream).
     """
-    height, width = shape[:2]
-    sharp, soft = _tiles(stream)
-    generator = np.random.Generator(np.random.Philox(key=np.array([key, stream], dtype=np.uint64)))
-    field = np.empty((height, width, 3), np.float32)
-    for top in range(0, height, _PIECE):
-        for left in range(0, width, _PIECE):
-            part = field[top : top + _PIECE, left : left + _PIECE]
-            y, x = generator.integers(0, TILE - _PIECE, size=2, endpoint=True)
-            turned, flip = generator.integers(0, 2), int(generator.integers(-1, 3))
-            h, w = part.shape[1::-1] if turned else part.shape[:2]
-            piece = np.s_[y : y + h, x : x + w]
-            mixed = cv2.addWeighted(sharp[piece], white, soft[piece], 1 - white, 0.0)
-            if turned:
-                mixed = cv2.transpose(mixed)
-            part[...] = mixed if flip == 2 else cv2.flip(mixed, flip)
-    return field
+
+    def __init__(self, shape: tuple[int, ...], white: float, key: int, stream: int) -> None:
+        self._width, self._white = shape[1], white
+        self._sharp, self._soft = _tiles(stream)
+        generator = np.random.Generator(np.random.Philox(key=np.array([key, stream], dtype=np.uint64)))
+        self._pieces = []
+        for top in range(0, shape[0], _PIECE):
+            for left in range(0, shape[1], _PIECE):
+                y, x = (int(at) for at in generator.integers(0, TILE - _PIECE, size=2, endpoint=True))
+                turned, upside_down, mirrored = (bool(side) for side in generator.integers(0, 2, size=3))
+                height, width = min(_PIECE, shape[0] - top), min(_PIECE, shape[1] - left)
+                self._pieces.append(_Piece(top, left, height, width, y, x, turned, upside_down, mirrored))
+
+    def rows(self, rows: slice) -> Float:
+        """Return the field on some rows, (h, W, 3)."""
+        field = np.empty((rows.stop - rows.start, self._width, 3), np.float32)
+        for piece in self._pieces:
+            first, last = max(rows.start, piece.top), min(rows.stop, piece.top + piece.height)
+            if first < last:
+                where = np.s_[first - rows.start : last - rows.start, piece.left : piece.left + piece.width]
+                field[where] = self._taken(piece, first - piece.top, last - piece.top)
+        return field
+
+    def _taken(self, piece: _Piece, first: int, last: int) -> Float:
+        if piece.upside_down:
+            first, last = piece.height - last, piece.height - first
+        across = slice(0, piece.width)
+        down, right = (across, slice(first, last)) if piece.turned else (slice(first, last), across)
+        where = np.s_[piece.y + down.start : piece.y + down.stop, piece.x + right.start : piece.x + right.stop]
+        mixed = cv2.addWeighted(self._sharp[where], self._white, self._soft[where], 1 - self._white, 0.0)
+        if piece.turned:
+            mixed = cv2.transpose(mixed)
+        if piece.upside_down:
+            mixed = cv2.flip(mixed, 0)
+        if piece.mirrored:
+            mixed = cv2.flip(mixed, 1)
+        return np.asarray(mixed, np.float32)
 
 
 def sharpen(display: Float, amount: float) -> Float:
@@ -125,6 +182,19 @@ def sharpen(display: Float, amount: float) -> Float:
         return display
     soft = cv2.GaussianBlur(display, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(cv2.addWeighted(display, 1 + amount, soft, -amount, 0.0), np.float32)
+
+
+def sharpened_bytes(display: Float, amount: float) -> NDArray[np.uint8]:
+    """Return ``to_bytes(sharpen(display, amount))`` without a float picture in between, some rows at a time."""
+    height, halo = len(display), _KERNEL // 2
+    done = np.empty(display.shape, np.uint8)
+    for top in range(0, height, _SLAB):
+        first, low = max(0, top - halo), min(height, top + _SLAB)
+        around = display[first : low + halo]
+        soft = cv2.GaussianBlur(around, (_KERNEL, _KERNEL), _SIGMA, borderType=cv2.BORDER_REFLECT_101)
+        inside = soft[top - first : low - first]
+        done[top:low] = cv2.addWeighted(display[top:low], 255 * (1 + amount), inside, -255 * amount, 0, dtype=cv2.CV_8U)
+    return done
 
 
 def blend(correlation: float, amount: float) -> tuple[float, float]:

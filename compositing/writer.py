@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from compositing.codec import decode_rgb_layer, pixel_hash
 from compositing.inputs import InputRoots, Inputs
+from compositing.memory import keep_freed_memory
 from compositing.parquetshards import Place, write_parquet
 from compositing.render import Layers, frames_by_id, render
 from compositing.shards import RenderParams
@@ -79,6 +80,7 @@ def render_shard(task: ShardTask, folder: Path) -> None:
     Raises RenderError naming the composites that could not be made, each with its reason; the others of the shard
     are tried first, so that one run tells all.
     """
+    keep_freed_memory()
     plan = _cached("plan", task.plan)
     plan = (
         plan.filter(pc.equal(plan["set"], task.set_name)).sort_by("ordinal").slice(task.first, task.stop - task.first)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from compositing.light import to_display, to_linear
-from compositing.perturb import defocus, grade, look, shadow_factor, tint, warmth_gains
+from compositing.perturb import contrast, defocus, look, saturation_matrix, shadow_factor, tint, warmth_gains
 from tests.compositing.composite_world import photograph
 
 
@@ -18,21 +18,24 @@ def test_gains_multiply_light_and_warmth_moves_red_against_blue():
 
 
 def test_contrast_and_saturation_have_their_fixed_points():
-    image = scene()
-    assert grade(np.full((1, 1, 3), 0.5, np.float32), 1.7, 1.3) == pytest.approx(0.5)
-    assert grade(image, 1.0, 1.0) is image
-    grey = grade(image, 1.0, 0.0)
-    assert np.ptp(grey, axis=2).max() < 1e-6
-    assert grey[:, :, 0] == pytest.approx(image @ np.float32([0.2126, 0.7152, 0.0722]), abs=1e-6)
-    assert grade(image, 1.5, 1.0) == pytest.approx((image - 0.5) * 1.5 + 0.5, abs=1e-6)
-
-
-def test_a_look_is_gains_on_light_then_contrast_on_display_values():
     light = to_linear(scene())
-    found = look(light, np.array([1.2, 1.0, 0.8]), 1.1, 1.0)
-    display = np.clip((to_display(light * np.float32([1.2, 1.0, 0.8])) - 0.5) * 1.1 + 0.5, 0, 1)
-    assert to_display(found) == pytest.approx(display, abs=1e-4)
-    assert look(light * 2, np.ones(3), 1.0, 1.0).max() == 1.0
+    grey = np.full((1, 1, 3), 0.5, np.float32)
+    assert to_display(contrast(to_linear(grey), 1.7)) == pytest.approx(0.5, abs=1e-5)
+    slope = to_display(contrast(to_linear(grey + 0.01), 1.3)) - to_display(contrast(to_linear(grey - 0.01), 1.3))
+    assert slope / 0.02 == pytest.approx(1.3, abs=0.01)
+    assert contrast(light, 1.0) is light
+    plain = light @ saturation_matrix(0.0).T
+    assert np.ptp(plain, axis=2).max() < 1e-6
+    assert plain[:, :, 0] == pytest.approx(light @ np.float32([0.2126, 0.7152, 0.0722]), abs=1e-6)
+    assert saturation_matrix(1.0) == pytest.approx(np.eye(3))
+
+
+def test_a_look_is_gains_then_contrast_then_saturation():
+    light = to_linear(scene())
+    found = look(np.array([1.2, 1.0, 0.8]), 1.1, 1.2)(light)
+    expected = contrast(light * np.float32([1.2, 1.0, 0.8]), 1.1) @ saturation_matrix(1.2).T
+    assert found == pytest.approx(np.clip(expected, 0, 1), abs=1e-4)
+    assert look(np.ones(3), 1.0, 1.0)(light * 2).max() == 1.0
 
 
 def test_defocus_spreads_colour_with_alpha():

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from compositing.light import to_display
-from compositing.sensor import TILE, Sensor, add_grain, blend, develop, grain, sharpen, tone_curve
+from compositing.sensor import TILE, Grain, Sensor, add_grain, blend, develop, sharpen, sharpened_bytes, tone_curve
+
+
+def grain(shape, white, key, stream):
+    return Grain((*shape, 3), white, key, stream).rows(slice(0, shape[0]))
 
 
 def neighbours(field, axis=1):
@@ -26,6 +30,14 @@ def test_grain_is_white_with_unit_variance():
         rings = power.reshape(16, 32, 16, 32).mean(axis=(1, 3))
         assert rings == pytest.approx(1, abs=0.2)  # 1024 independent values each: six sigma
     assert abs(np.corrcoef(field[:, :, 0].ravel(), field[:, :, 1].ravel())[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("key", range(12))
+def test_rows_are_those_of_the_whole_field(key):
+    whole = Grain((600, 700, 3), 0.6, key, 0)
+    field = whole.rows(slice(0, 600))
+    for first, last in ((0, 21), (500, 530), (599, 600)):
+        assert whole.rows(slice(first, last)) == pytest.approx(field[first:last], abs=1e-5)
 
 
 def test_source_and_plate_share_no_grain_wherever_it_is_looked_for():
@@ -92,6 +104,12 @@ def test_sharpening_overshoots_at_an_edge_and_leaves_the_mean():
     assert crisp.max() > 0.62 and crisp.min() < 0.28
     assert crisp.mean() == pytest.approx(step.mean(), abs=1e-4)
     assert sharpen(step, 0.0) is step
+
+
+def test_sharpening_in_slabs_is_sharpening():
+    picture = np.random.default_rng(1).random((150, 40, 3), dtype=np.float32)
+    whole = np.clip(sharpen(picture, 0.4), 0, 1) * 255
+    assert np.abs(sharpened_bytes(picture, 0.4) - whole).max() <= 0.501
 
 
 def test_the_tone_curve_keeps_its_ends_and_mid_grey_and_is_flat_at_both_ends():
