@@ -118,7 +118,6 @@ class _Cast(NamedTuple):
     """A number for the clip of each of ``frames``."""
     image_turns: Turns
     frame_turns: Turns
-    second_turns: Turns
 
 
 def plan_chunks(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> Iterator[pa.Table]:
@@ -175,9 +174,8 @@ def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
             f"allows; raise it to {-(-pairing.pairs // clips) * strengths}, lower plan.{name}.count or add clips"
         )
     image_turns = Turns(backgrounds["scene"], seed, name, "backgrounds")
-    second_turns = Turns(mattes["clip"], seed, name, "seconds")
     clips = mattes["clip"].combine_chunks().dictionary_encode().indices.to_numpy()
-    return _Cast(backgrounds, mattes, _subjects(mattes), clips, image_turns, frame_turns, second_turns)
+    return _Cast(backgrounds, mattes, _subjects(mattes), clips, image_turns, frame_turns)
 
 
 def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
@@ -246,9 +244,8 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
     images, mattes = cast.backgrounds.take(cast.image_turns.at(pairs)), cast.frames.take(at_frame)
     subjects = cast.subjects.take(at_frame)
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
-    draws = Draws(seed, name, pairs)
-    shared = draw_look(draws, look, pairing.canvas, subjects, width, height, pairing.empty)
-    others = _second(draws, pairing, cast, look, at_frame, cast.second_turns.at(pairs), shared["empty"])
+    shared = draw_look(Draws(seed, name, pairs), look, pairing.canvas, subjects, width, height, pairing.empty)
+    others = _second(pairing, cast, look, pairs, at_frame, shared["empty"])
     captures: list[Columns] = []
     for index, capture in enumerate(pairing.captures.values()):
         here = strengths == index
@@ -274,28 +271,34 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
 
 
 def _second(
-    draws: Draws,
-    pairing: _Pairing,
-    cast: _Cast,
-    look: LookParams,
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    empty: Flags,
+    pairing: _Pairing, cast: _Cast, look: LookParams, pairs: NDArray[np.int64], first: NDArray[np.int64], empty: Flags
 ) -> dict[str, Any]:
-    """Draw the second subjects from the frames whose turn it is; null where one stands alone or nobody is there."""
+    """Draw the second subjects; null where one stands alone or nobody is there."""
+    draws = Draws(pairing.seed, pairing.name, pairs)
+    frames = draws.integers("second_frame", 0, len(cast.frames) - 1)
     # Two of one clip would be twins; one shadow's numbers serve both, and differ for whole and cut figures.
-    alike = cast.subjects.bottom[first] == cast.subjects.bottom[second]
-    there = draws.chance("second", pairing.second) & ~empty & alike & (cast.clips[first] != cast.clips[second])
-    mattes = cast.frames.select(FROM_FRAME).take(pa.array(second, mask=~there))
-    drawn = draw_second(draws, look, pairing.canvas, cast.subjects.take(second))
+    alike = cast.subjects.bottom[first] == cast.subjects.bottom[frames]
+    there = draws.chance("second", pairing.second) & ~empty & alike & (cast.clips[first] != cast.clips[frames])
+    few = Draws(pairing.seed, pairing.name, pairs[there])
+    drawn = draw_second(few, look, pairing.canvas, cast.subjects.take(frames[there]))
+    mattes = cast.frames.select(FROM_FRAME).take(pa.array(frames, mask=~there))
     return {
         **{f"second_{column}": mattes[column] for column in FROM_FRAME},
-        **{name: pa.array(values, mask=~there) for name, values in drawn.items()},
+        **{name: _scattered(values, there) for name, values in drawn.items()},
     }
+
+
+def _scattered(values: NDArray[Any], there: Flags) -> pa.Array:
+    """Put values where they belong, nulls elsewhere."""
+    column = np.zeros(len(there), values.dtype)
+    column[there] = values
+    return pa.array(column, mask=~there)
 
 
 def _interleaved(captures: list[Columns], strengths: NDArray[np.int64]) -> Columns:
     """Bring the columns of each strength's rows into the order of the rows."""
+    if len(captures) == 1:
+        return captures[0]
     order = np.argsort(np.argsort(strengths, kind="stable"), kind="stable")
     return {name: np.concatenate([columns[name] for columns in captures])[order] for name in captures[0]}
 

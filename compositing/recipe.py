@@ -49,7 +49,7 @@ class LookParams(SubjectParams):
     """How often nobody is there (alpha 0 everywhere), 0 to 1; in base and refine only, valid and test show somebody."""
     second: Share
     """How often somebody else stands beside the subject, 0 to 1; in base and refine only, and only where the matte
-    whose turn it is comes from another clip and is cut off at the bottom as the first one is."""
+    that was drawn comes from another clip and is cut off at the bottom as the first one is."""
 
     @field_validator("bgr_zoom")
     @classmethod

@@ -10,27 +10,24 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from compositing.blocks import by_rows, row_blocks
+from compositing.blocks import row_blocks
 from compositing.camera import STRIDE, metered, streak, uneven
 from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
-from compositing.composite import composite_in, joined
+from compositing.composite import composite_in
 from compositing.inputs import InputRoots, Inputs, Matte
-from compositing.light import MID_GREY, Float, to_bytes
-from compositing.match import despill, matched, tones
-from compositing.perturb import defocus, look, tint, warmth_gains
+from compositing.light import Float, to_bytes
+from compositing.perturb import tint
 from compositing.scene import cut_scene
 from compositing.sensor import Picture, Sensor, develop
-from compositing.shadow import cast_shadow, contact_shadow
 from compositing.shards import Sample, decode_sample, matching
-from compositing.subject import straight_colour, warp_subject
+from compositing.stage import Stage, dimmed, empty_stage, set_stage
 from compositing.tables import FRAMES, LAYERS, PLAN
 from compositing.viewpoint import Viewpoint, recapture
 from curation.tables import read_table
@@ -75,7 +72,7 @@ def render(
     whole = cut_scene(row, background)
     scene = recapture(whole, int(row["margin"]), Viewpoint())
     behind = change_thing(row, refocus(scene, row["focus"]))
-    stage = _empty(behind) if row["empty"] else _with_subjects(row, (fgr, pha), second, behind)
+    stage = empty_stage(behind) if row["empty"] else set_stage(row, (fgr, pha), second, behind)
     expose = _exposure(row, scene, stage)
     alpha = stage.alpha
     if row["shake"] > 0:
@@ -95,78 +92,7 @@ def render(
 _QUIET = Sensor(noise=0.0, read=0.0, correlation=0.0, tone=0.0, sharpen=0.0)
 
 
-class _Stage(NamedTuple):
-    """What stands before the camera: linear light of one size."""
-
-    fill: Float
-    """(H, W, 3) straight colour of the subject, before its look."""
-    alpha: Float
-    """(H, W), 0 to 1."""
-    behind: Float
-    """(H, W, 3) the scene with the subject's shadows."""
-    look: Callable[[Float], Float]
-    """The subject's gains, contrast and saturation."""
-
-
-def _empty(behind: Float) -> _Stage:
-    """Nobody: alpha is 0, and the label a mid grey that stands for no colour."""
-    return _Stage(
-        np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, look(np.ones(3), 1.0, 1.0)
-    )
-
-
-def _with_subjects(row: dict[str, Any], first: Matte, second: Matte | None, behind: Float) -> _Stage:
-    """Bring one subject or two to their places, the first in front."""
-    stage = _with_subject(row, *first, behind)
-    if row["second_frame_id"] is None:
-        return stage
-    if second is None:
-        raise ValueError(f"composite {row['composite_id']} shows two subjects: give render the second matte, too")
-    other = _with_subject(row | _as_first(row), *second, stage.behind)
-    colour, alpha = joined(stage.look(stage.fill), stage.alpha, other.look(other.fill), other.alpha)
-    return _Stage(colour, alpha, other.behind, lambda fill: fill)
-
-
-def _as_first(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what places the second subject under the names of the first; light, lens and shadow are theirs alike."""
-    matte = {name: row[f"second_{name}"] for name in ("clip", "frame", "box_x", "box_y", "box_w", "box_h")}
-    return matte | {f"fgr_{name}": row[f"second_{name}"] for name in ("flip", "scale", "x", "y", "rotate", "shear")}
-
-
-def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> _Stage:
-    """Bring the subject to its place and into the scene's light, and let its shadows fall."""
-    subject = warp_subject(fgr, pha, row)
-    layer = streak(defocus(subject.layer, row["blur"]), row["motion"], row["motion_angle"])
-    alpha: Float = np.clip(layer[:, :, 3], 0, 1)
-    fill = despill(straight_colour(layer), row["despill"])
-    gains, contrast = _fitted(row, fill, alpha, behind)
-    shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
-    if shadow is not None:
-        behind = by_rows(_dimmed, behind, shadow)
-    contact = contact_shadow(row, alpha)
-    if contact is not None:
-        left, window = contact
-        behind = behind.copy()
-        behind[window] *= left[:, :, None]
-    return _Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
-
-
-def _dimmed(image: Float, light: Float) -> Float:
-    return np.asarray(cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB)), np.float32)
-
-
-def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
-    """Return the subject's gains and contrast: what was drawn, times what brings it to its scene."""
-    gains, factor = warmth_gains(row["fgr_warmth"]) * 2.0 ** row["fgr_exposure"], float(row["fgr_contrast"])
-    if row["match"] > 0:
-        own, around = tones(colour, alpha), tones(scene)
-        if own is not None and around is not None:
-            more, stretch = matched(own, around, row["match"])
-            gains, factor = gains * more, factor * stretch
-    return gains, factor
-
-
-def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
+def _exposure(row: dict[str, Any], scene: Float, stage: Stage) -> _Exposure:
     """Return what tells the light on some rows of the sensor: the label's colour and the composite, both (h, W, 3).
 
     Uneven light and metering act on both. The whole of neither is ever held in memory.
@@ -189,7 +115,7 @@ def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
     def exposed(rows: slice) -> tuple[Float, Float]:
         colour, seen = (tint(image, gains) for image in taken(rows))
         if light is not None:
-            colour, seen = (_dimmed(image, light[rows]) for image in (colour, seen))
+            colour, seen = (dimmed(image, light[rows]) for image in (colour, seen))
         return colour, seen
 
     return exposed

@@ -204,6 +204,29 @@ def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():
         assert row["crop_w"] / row["crop_h"] == pytest.approx(row["width"] / row["height"], rel=0.02)
 
 
+@pytest.mark.parametrize("canvas", [96, 128, 240])
+def test_no_layer_is_enlarged_over_a_quarter(canvas):
+    """Whatever is drawn: subjects of any size and cut, photographs hardly large enough, the largest scales."""
+    verdicts, frames = tables(width=300, height=260)
+    rows = frames.to_pylist()
+    for number, row in enumerate(rows):
+        row |= {
+            "box_w": 20 + 7 * number % 100,
+            "box_h": 30 + 11 * number % 120,
+            "touches": ("", "b", "lb", "t")[number % 4],
+        }
+    sizes = {f"{name}__{side}": canvas for name in ("base", "refine", "valid", "test") for side in ("width", "height")}
+    params = plan_params(
+        base__count=3000, base__scale=[0.3, 3.0], refine__count=500, look__bgr_zoom=[1.0, 4.0], **sizes
+    )
+    plan = plan_rows(verdicts, to_arrow(FRAMES, rows), params).to_pandas()
+    assert plan["fgr_scale"].max() <= 1.25 + 1e-6
+    assert plan["fgr_scale"].max() > 1.2 and plan["crop_w"].min() < canvas / 1.2  # the bound is reached
+    for side, length in (("crop_w", "width"), ("crop_h", "height")):
+        assert (plan[length] / plan[side]).max() <= 1.26  # whole pixels
+    assert (plan["shift_scale"] * plan["breathing"]).between(0.98, 1.02).all()
+
+
 def test_small_images_serve_the_base_set_only():
     verdicts, frames = tables(width=90, height=70)
     with pytest.raises(ValueError, match=r"set 'refine' has no background: 7 kept images.*128x96.*lower plan.refine"):
