@@ -1,7 +1,8 @@
 """What a sensor and its processing leave in a picture: grain in linear light, the tone curve, sharpening, 8 bits.
 
-Noise is drawn once into tiles; a picture takes pieces of them, each mirrored and placed as its row says. Drawing normals
-for each picture took ten times as long as all else here. Compression, which follows, is in ``compositing.codec``.
+Noise is drawn once into tiles; a picture takes pieces of them, each mirrored and placed as its row says. Drawing
+normals for each picture took ten times as long as all else here. Compression, which follows, is in
+``compositing.codec``.
 """
 
 from functools import lru_cache
