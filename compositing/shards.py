@@ -120,7 +120,8 @@ class ShardReader:
                     f"{path}: set '{self.set_name}' lacks some {member}; make it again with 'dvc repro render'"
                 )
         self.ordinals: NDArray[np.int64] = first["ordinal"].to_numpy()
-        self._keys: list[str] = first["composite_id"].to_pylist()
+        self.keys: list[str] = first["composite_id"].to_pylist()
+        """composite_id of the sample at each position."""
         names = pc.dictionary_encode(first["shard"]).combine_chunks()
         self._shard_names: list[str] = names.dictionary.to_pylist()
         self._shard: NDArray[np.int32] = names.indices.to_numpy()
@@ -135,7 +136,7 @@ class ShardReader:
     def _keep(self, where: Mapping[str, str], path: Path) -> None:
         chosen = matching(self.recipes(), where, f"{path}: set '{self.set_name}'")
         self.ordinals, self._shard, self._at = self.ordinals[chosen], self._shard[chosen], self._at[chosen]
-        self._keys = [self._keys[i] for i in chosen]
+        self.keys = [self.keys[i] for i in chosen]
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -161,7 +162,7 @@ class ShardReader:
         except ValueError as error:
             shard = self.shards / self._shard_names[self._shard[position]]
             raise ValueError(
-                f"{shard}: {self._keys[position]}.{error}; get it again with 'dvc checkout -f' or 'dvc repro -f render'"
+                f"{shard}: {self.keys[position]}.{error}; get it again with 'dvc checkout -f' or 'dvc repro -f render'"
             ) from error
 
     def recipes(self) -> pd.DataFrame:

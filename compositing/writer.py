@@ -20,7 +20,7 @@ from compositing.render import Layers, frames_by_id, render
 from compositing.shards import RenderParams
 from compositing.tables import FRAMES, PLAN, SETS, SHARDS
 from compositing.tarshards import Span, write_tar
-from curation.identity import content_id
+from curation.identity import content_id, file_id
 from curation.tables import read_table, write_table
 
 INDEX = "index.parquet"
@@ -92,7 +92,7 @@ def render_shard(task: ShardTask, folder: Path) -> None:
     places: dict[str, Any] = write(folder / Path(task.name).name, shard.samples())
     if shard.failures:
         raise RenderError(explain_failures(shard.failures, task.name))
-    write_table(SHARDS, shard.index(places), folder / INDEX)
+    write_table(SHARDS, shard.index(places, file_id(folder / Path(task.name).name)), folder / INDEX)
     (folder / COUNTS).write_text(json.dumps(shard.counts, sort_keys=True), encoding="utf-8")
 
 
@@ -113,6 +113,7 @@ class _Shard:
         self.failures: list[str] = []
         self.counts: dict[str, dict[str, float]] = defaultdict(lambda: {"samples": 0, "coverage": 0.0})
         self._hashes: dict[str, dict[str, str]] = {}
+        self._digests: dict[str, dict[str, str]] = {}
         self._sizes: dict[str, dict[str, int]] = {}
 
     def samples(self) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -135,13 +136,14 @@ class _Shard:
             "pha.png": pixel_hash(layers.pha),  # lossless
             "json": content_id(members["json"]),
         }
+        self._digests[row["composite_id"]] = {name: content_id(data) for name, data in members.items()}
         self._sizes[row["composite_id"]] = {name: len(data) for name, data in members.items()}
         counts = self.counts[row["strength"]]
         counts["samples"] += 1
         counts["coverage"] += float(np.mean(layers.pha, dtype=np.float64)) / 255
 
-    def index(self, places: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Give the SHARDS rows."""
+    def index(self, places: dict[str, Any], digest: str) -> Iterator[dict[str, Any]]:
+        """Give the SHARDS rows; ``digest`` is the finished file's."""
         for row in self.rows:
             key = row["composite_id"]
             for member, size in self._sizes[key].items():
@@ -157,6 +159,8 @@ class _Shard:
                     "row_group": place.row_group if isinstance(place, Place) else None,
                     "row": place.row if isinstance(place, Place) else None,
                     "pixels": self._hashes[key][member],
+                    "digest": self._digests[key][member],
+                    "shard_digest": digest,
                 }
 
 

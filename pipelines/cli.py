@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, decisions
+from pipelines.commands import audit, calibrate, decisions, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,9 @@ app.add_typer(browse_app, name="browse")
 app.add_typer(decisions.app, name="decisions")
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
+app.command()(calibrate.calibrate)
+app.command()(shards.show)
+app.command()(shards.verify)
 
 console = Console()
 SCANS = Path(".work/scan")

@@ -81,7 +81,8 @@ def code_digest(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> str:
     return item_id(*(word for dep in code for word in (dep, _digest(Path(dep)))))
 
 
-def _md5(path: Path) -> str:
+def file_md5(path: Path) -> str:
+    """Hash a file as DVC does: MD5, 32 hex digits."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -101,7 +102,7 @@ class WorkFolder:
     def link_file(self, source: Path, out: Path) -> None:
         """Publish one file of the work folder as the stage's output ``out``."""
         link(source, out)
-        self._published[out.as_posix()] = _md5(out)
+        self._published[out.as_posix()] = file_md5(out)
 
     def link_tree(self, files: Mapping[str, Path], out: Path) -> None:
         """Publish files as the output folder ``out``: relative path -> file of the work folder."""

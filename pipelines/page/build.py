@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 from compositing.tables import FRAMES, PLAN
 from curation.sources import Source
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
-from pipelines.page import backgrounds, borderline, card, composites, curves, evaluation, histograms
+from pipelines.page import backgrounds, borderline, captured, card, composites, curves, evaluation, histograms
 from pipelines.page.limits import limits
 from pipelines.params import Params
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+CAPTURED = Path("calibration/real.parquet")
+"""Measures of the user's own pairs: optional, and no output of a stage."""
 SHOWN = (
     "locator", "image_id", "kept", "reason", "rule", "scene", "width", "height", "person_score", "sharpness",
     "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn",
@@ -50,6 +52,7 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
         table=evaluation.table(test),
         predictions=evaluation.predictions(data / "evaluation"),
         composites=composites.rows(data / "shards", data / "shards.parquet", ("base", "refine"), shown.composites),
+        captured=captured.chapter(CAPTURED, data / "shards", data / "shards.parquet"),
         chapter=_curation(verdicts, people, read, params),
         curves=[Markup(f) for name in ("train_base", "train_refine") for f in curves.training(metrics / name, name)],
         card=card.rows(images, verdicts, frames, plan),

@@ -70,7 +70,7 @@ def test_parts_outlive_a_deleted_output_until_the_lock_records_it(project):
     assert Path("data/made.parquet").read_bytes() == b"whole"
     record("another")
     assert sweep() == []
-    record(pipelines.work._md5(Path("data/made.parquet")))
+    record(pipelines.work.file_md5(Path("data/made.parquet")))
     assert sweep() == [folder.relative_to(project) if folder.is_absolute() else folder]
     assert Path("data/made.parquet").read_bytes() == b"whole"
 
