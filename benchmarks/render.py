@@ -36,10 +36,9 @@ from benchmarks.published import Albumentations, Encoded, published
 from benchmarks.steps import self_times
 from benchmarks.world import SIZES, World, make_world
 from compositing.codec import decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
-from compositing.inputs import Inputs
+from compositing.inputs import Inputs, decode_photograph
 from compositing.memory import keep_freed_memory
 from compositing.render import Layers, render
-from curation.images import decode_rgb
 from curation.sources import Source
 
 BATCH = {"base": 8, "refine": 4}
@@ -70,7 +69,7 @@ def codec(world: World, made: list[Layers]) -> None:
         sample = stored(world, row)
         decode_rgb_layer(sample.fgr)
         decode_grey_layer(sample.pha)
-        decode_rgb(sample.background)
+        decode_photograph(sample.background)
         encode_jpeg(layers.src, row["src_quality"])
         encode_jpeg(layers.bgr, row["bgr_quality"])
         encode_jpeg(layers.fgr, 95, "444")

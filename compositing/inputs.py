@@ -85,7 +85,7 @@ class Inputs:
                     "run 'cleanplate scan' and then 'dvc repro'"
                 )
             try:
-                kept = (_decode(data),)
+                kept = (decode_photograph(data),)
             except ValueError as error:
                 raise InputError(f"{row['locator']}: {error}") from error
             self._keep(key, kept)
@@ -116,7 +116,7 @@ class Inputs:
                 del self._cache[next(iter(self._cache))]
 
 
-def _decode(data: bytes) -> Image:
+def decode_photograph(data: bytes) -> Image:
     """Decode a photograph as :func:`curation.images.decode_rgb` does, plain JPEG files in half the time.
 
     cv2 decodes with the same library to the same pixels, and copies them once where Pillow does three times. It knows

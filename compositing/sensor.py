@@ -1,7 +1,8 @@
 """What a sensor and its processing leave in a picture: grain in linear light, the tone curve, sharpening, 8 bits.
 
-Noise is drawn once into tiles; a picture takes pieces of them, each turned and placed as its row says. Drawing normals
-for each picture took ten times as long as all else here. Compression, which follows, is in ``compositing.codec``.
+Noise is drawn once into tiles; a picture takes pieces of them, each mirrored and placed as its row says. Drawing
+normals for each picture took ten times as long as all else here. Compression, which follows, is in
+``compositing.codec``.
 """
 
 from functools import lru_cache
@@ -132,7 +133,6 @@ class _Piece(NamedTuple):
     width: int
     y: int
     x: int
-    turned: bool
     upside_down: bool
     mirrored: bool
 
@@ -140,7 +140,7 @@ class _Piece(NamedTuple):
 class Grain:
     """A field of noise from the tiles: ``white`` parts white noise, the rest blurred; its variance is the blend's.
 
-    Pieces lie side by side, each from a place of its own and turned or mirrored in one of eight ways. Deterministic in
+    Pieces lie side by side, each from a place of its own and mirrored across, down, both or not. Deterministic in
     (key, stream).
     """
 
@@ -152,9 +152,9 @@ class Grain:
         for top in range(0, shape[0], _PIECE):
             for left in range(0, shape[1], _PIECE):
                 y, x = (int(at) for at in generator.integers(0, TILE - _PIECE, size=2, endpoint=True))
-                turned, upside_down, mirrored = (bool(side) for side in generator.integers(0, 2, size=3))
+                upside_down, mirrored = (bool(side) for side in generator.integers(0, 2, size=2))
                 height, width = min(_PIECE, shape[0] - top), min(_PIECE, shape[1] - left)
-                self._pieces.append(_Piece(top, left, height, width, y, x, turned, upside_down, mirrored))
+                self._pieces.append(_Piece(top, left, height, width, y, x, upside_down, mirrored))
 
     def rows(self, rows: slice) -> Float:
         """Return the field on some rows, (h, W, 3)."""
@@ -169,12 +169,9 @@ class Grain:
     def _taken(self, piece: _Piece, first: int, last: int) -> Float:
         if piece.upside_down:
             first, last = piece.height - last, piece.height - first
-        across = slice(0, piece.width)
-        down, right = (across, slice(first, last)) if piece.turned else (slice(first, last), across)
-        where = np.s_[piece.y + down.start : piece.y + down.stop, piece.x + right.start : piece.x + right.stop]
+        # Not turned by a right angle: a few columns of a tile lie all over the memory.
+        where = np.s_[piece.y + first : piece.y + last, piece.x : piece.x + piece.width]
         mixed = cv2.addWeighted(self._sharp[where], self._white, self._soft[where], 1 - self._white, 0.0)
-        if piece.turned:
-            mixed = cv2.transpose(mixed)
         if piece.upside_down:
             mixed = cv2.flip(mixed, 0)
         if piece.mirrored:

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from compositing.inputs import _decode
+from compositing.inputs import decode_photograph
 from curation.images import decode_rgb
 from tests.compositing.composite_world import photograph
 
@@ -32,16 +32,16 @@ def jpeg(mode="RGB", orientation=None, **options):
     ],
 )
 def test_photographs_are_decoded_to_the_pixels_that_were_indexed(data):
-    assert (_decode(data) == decode_rgb(data)).all()
+    assert (decode_photograph(data) == decode_rgb(data)).all()
 
 
 def test_plain_jpegs_take_the_short_way(monkeypatch):
     plain, turned = jpeg(), jpeg(orientation=6)
     monkeypatch.setattr("compositing.inputs.decode_rgb", lambda data: np.zeros((1, 1, 3), np.uint8))
-    assert _decode(plain).shape == (83, 131, 3)
-    assert _decode(turned).shape == (1, 1, 3)
+    assert decode_photograph(plain).shape == (83, 131, 3)
+    assert decode_photograph(turned).shape == (1, 1, 3)
 
 
 def test_what_cannot_be_decoded_still_says_why():
     with pytest.raises(ValueError, match="not an image"):
-        _decode(b"no picture at all")
+        decode_photograph(b"no picture at all")
