@@ -109,6 +109,8 @@ def rows_a_second_by_row(folder: Path) -> float:
                 row[name] = known[name]
             elif str(kind) == "float":
                 row[name] = float(generator.uniform(-1.0, 1.0))
+            elif str(kind) == "string":
+                row[name] = "linear"
             elif str(kind) == "bool":
                 row[name] = bool(generator.random() < 0.5)
             else:

@@ -5,6 +5,9 @@ import numpy as np
 
 from compositing.light import Float, to_display, to_linear
 
+_FAINT = np.float32(1e-4)
+"""Far below a step of 8-bit alpha: it only settles whose colour stands where nobody is."""
+
 
 def composite(fgr: Float, pha: Float, bgr: Float) -> Float:
     """Lay a foreground over a background: ``pha * fgr + (1 - pha) * bgr`` (Porter and Duff's *over*, 1984).
@@ -34,3 +37,14 @@ def composite_in(space: str, fgr: Float, pha: Float, bgr: Float) -> Float:
         case "display":
             return to_linear(composite(to_display(fgr), pha, to_display(bgr)))
     raise ValueError(f"cannot composite in space '{space}'; set plan.look.space to linear or display and plan again")
+
+
+def joined(front: Float, front_alpha: Float, back: Float, back_alpha: Float) -> tuple[Float, Float]:
+    """Make one layer of two, the first in front: (H, W, 3) straight linear colour and (H, W) alpha.
+
+    Laid over any background it looks as both did, one after the other. Where neither is, the colour is a mix of what
+    both carry outward.
+    """
+    alpha = front_alpha + back_alpha * (1 - front_alpha)
+    share = (front_alpha + _FAINT) / (alpha + 2 * _FAINT)
+    return np.asarray(back + share[:, :, None] * (front - back), np.float32), np.asarray(alpha, np.float32)

@@ -21,6 +21,8 @@ CACHE_BYTES = 256 << 20
 """Decoded pixels kept by each process: the strengths of a pair share theirs."""
 
 Row = Mapping[str, Any]
+Matte = tuple[Image, Image]
+"""Foreground (h, w, 3) and alpha (h, w), uint8."""
 
 
 class InputRoots(NamedTuple):
@@ -57,17 +59,20 @@ class Inputs:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["roots"], state["frames"])  # type: ignore[misc]
 
-    def load(self, row: Row) -> tuple[Image, Image, Image]:
-        """Return foreground (h, w, 3), alpha (h, w) and photograph (H, W, 3) of a plan row, uint8 RGB.
+    def load(self, row: Row) -> tuple[Image, Image, Image, Matte | None]:
+        """Return foreground (h, w, 3), alpha (h, w), photograph (H, W, 3) and the second matte, if any, of a plan row.
 
         Raises InputError naming the composite, the file and the reason.
         """
         try:
             background = self._background(row)
-            fgr, pha = self._frame(row)
+            fgr, pha = self._frame(row["frame_id"], f"{row['clip']} frame {row['frame']}")
+            second = None
+            if row["second_frame_id"] is not None:
+                second = self._frame(row["second_frame_id"], f"{row['second_clip']} frame {row['second_frame']}")
         except (OSError, ValueError) as error:
             raise InputError(f"composite {row['composite_id']}: {error}") from error
-        return fgr, pha, background
+        return fgr, pha, background, second
 
     def _background(self, row: Row) -> Image:
         key = f"background {row['locator']}"
@@ -86,15 +91,13 @@ class Inputs:
             self._keep(key, kept)
         return kept[0]
 
-    def _frame(self, row: Row) -> tuple[Image, Image]:
-        key = f"frame {row['frame_id']}"
+    def _frame(self, frame_id: str, name: str) -> Matte:
+        key = f"frame {frame_id}"
         kept = self._recall(key)
         if kept is None:
-            frame = self.frames.get(row["frame_id"])
+            frame = self.frames.get(frame_id)
             if frame is None:
-                raise InputError(
-                    f"{row['clip']} frame {row['frame']} is not in the frames table; run 'dvc repro' to plan again"
-                )
+                raise InputError(f"{name} is not in the frames table; run 'dvc repro' to plan again")
             kept = read_frame(self._store, frame, self._mattes)
             self._keep(key, kept)
         return kept[0], kept[1]

@@ -11,8 +11,17 @@ from pydantic import Field, field_validator
 
 from compositing.draws import Draws
 from compositing.perturb import CaptureParams, Range
-from compositing.placement import MAX_ENLARGE, Subjects, fits
-from compositing.recipe import Canvas, Columns, LookParams, draw_capture, draw_look, largest_grain, margin_of
+from compositing.placement import MAX_ENLARGE, Flags, Subjects, fits
+from compositing.recipe import (
+    Canvas,
+    Columns,
+    LookParams,
+    draw_capture,
+    draw_look,
+    draw_second,
+    largest_grain,
+    margin_of,
+)
 from compositing.tables import PLAN, SETS
 from compositing.turns import Turns
 from curation.config import Section
@@ -64,7 +73,7 @@ class PlanParams(Section):
     """Seed of the test set; leave it alone so that metrics compare."""
     clip_cap: Annotated[int, Field(ge=1)] | None
     """Composites of one clip in a set at most, so that a long clip does not outweigh the set; null: no cap. The shorter
-    clips take over: their frames are used more often."""
+    clips take over: their frames are used more often. Second subjects are not counted."""
     base: SetParams
     """Many small composites for the base network."""
     refine: SetParams
@@ -94,6 +103,8 @@ class _Pairing(NamedTuple):
     """Pairs of one clip at most."""
     empty: float
     """Probability that nobody is there."""
+    second: float
+    """Probability that two are there."""
 
 
 class _Cast(NamedTuple):
@@ -103,6 +114,8 @@ class _Cast(NamedTuple):
     frames: pa.Table
     subjects: Subjects
     """Of ``frames``, row by row."""
+    clips: NDArray[np.int64]
+    """A number for the clip of each of ``frames``."""
     image_turns: Turns
     frame_turns: Turns
 
@@ -146,6 +159,7 @@ def _pairing(name: str, params: PlanParams) -> _Pairing:
         captures=captures,
         clip_cap=None if params.clip_cap is None else params.clip_cap // len(captures),
         empty=params.look.empty if trains else 0.0,
+        second=params.look.second if trains else 0.0,
     )
 
 
@@ -160,7 +174,8 @@ def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
             f"allows; raise it to {-(-pairing.pairs // clips) * strengths}, lower plan.{name}.count or add clips"
         )
     image_turns = Turns(backgrounds["scene"], seed, name, "backgrounds")
-    return _Cast(backgrounds, mattes, _subjects(mattes), image_turns, frame_turns)
+    clips = mattes["clip"].combine_chunks().dictionary_encode().indices.to_numpy()
+    return _Cast(backgrounds, mattes, _subjects(mattes), clips, image_turns, frame_turns)
 
 
 def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
@@ -230,11 +245,12 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
     subjects = cast.subjects.take(at_frame)
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
     shared = draw_look(Draws(seed, name, pairs), look, pairing.canvas, subjects, width, height, pairing.empty)
+    others = _second(pairing, cast, look, pairs, at_frame, shared["empty"])
     captures: list[Columns] = []
     for index, capture in enumerate(pairing.captures.values()):
         here = strengths == index
-        draws = Draws(seed, name, ordinals[here])
-        captures.append(draw_capture(draws, capture, pairing.canvas, subjects.bottom[here], shared["empty"][here]))
+        own = Draws(seed, name, ordinals[here])
+        captures.append(draw_capture(own, capture, pairing.canvas, subjects.bottom[here], shared["empty"][here]))
     values: dict[str, Any] = {
         "composite_id": item_ids((seed, name), ordinals),
         "set": pa.repeat(name, count),
@@ -247,14 +263,42 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
         **{column: images[column] for column in FROM_IMAGE},
         **{column: mattes[column] for column in FROM_FRAME},
         **shared,
+        **others,
         **_interleaved(captures, strengths),
         **{column: _joined(images[column], mattes[column]) for column in FROM_BOTH},
     }
     return from_columns(PLAN, values)
 
 
+def _second(
+    pairing: _Pairing, cast: _Cast, look: LookParams, pairs: NDArray[np.int64], first: NDArray[np.int64], empty: Flags
+) -> dict[str, Any]:
+    """Draw the second subjects; null where one stands alone or nobody is there."""
+    draws = Draws(pairing.seed, pairing.name, pairs)
+    frames = draws.integers("second_frame", 0, len(cast.frames) - 1)
+    # Two of one clip would be twins; one shadow's numbers serve both, and differ for whole and cut figures.
+    alike = cast.subjects.bottom[first] == cast.subjects.bottom[frames]
+    there = draws.chance("second", pairing.second) & ~empty & alike & (cast.clips[first] != cast.clips[frames])
+    few = Draws(pairing.seed, pairing.name, pairs[there])
+    drawn = draw_second(few, look, pairing.canvas, cast.subjects.take(frames[there]))
+    mattes = cast.frames.select(FROM_FRAME).take(pa.array(frames, mask=~there))
+    return {
+        **{f"second_{column}": mattes[column] for column in FROM_FRAME},
+        **{name: _scattered(values, there) for name, values in drawn.items()},
+    }
+
+
+def _scattered(values: NDArray[Any], there: Flags) -> pa.Array:
+    """Put values where they belong, nulls elsewhere."""
+    column = np.zeros(len(there), values.dtype)
+    column[there] = values
+    return pa.array(column, mask=~there)
+
+
 def _interleaved(captures: list[Columns], strengths: NDArray[np.int64]) -> Columns:
     """Bring the columns of each strength's rows into the order of the rows."""
+    if len(captures) == 1:
+        return captures[0]
     order = np.argsort(np.argsort(strengths, kind="stable"), kind="stable")
     return {name: np.concatenate([columns[name] for columns in captures])[order] for name in captures[0]}
 

@@ -47,6 +47,9 @@ class LookParams(SubjectParams):
     """How often the subject is defocused, 0 to 1."""
     empty: Share
     """How often nobody is there (alpha 0 everywhere), 0 to 1; in base and refine only, valid and test show somebody."""
+    second: Share
+    """How often somebody else stands beside the subject, 0 to 1; in base and refine only, and only where the matte
+    that was drawn comes from another clip and is cut off at the bottom as the first one is."""
 
     @field_validator("bgr_zoom")
     @classmethod
@@ -134,6 +137,27 @@ def draw_look(
         "empty": draws.chance("empty", empty),
         **draw_subject(draws, look, max(canvas.width, canvas.height)),
     }
+
+
+def draw_second(draws: Draws, look: LookParams, canvas: Canvas, subjects: Subjects) -> Columns:
+    """Draw where a second subject stands: on the first one's ground and about as large, but on the other side.
+
+    ``subjects``: of the second mattes, as filmed, (N,), as long as ``draws``. Returns plan columns.
+    """
+    flip = draws.chance("second_flip", look.flip)
+    beside = draws.uniform("second_aside", 0.0, 0.4)
+    placed = place(
+        subjects.mirrored(flip),
+        canvas.width,
+        canvas.height,
+        # What draw_look drew: a name gives the same numbers again.
+        draws.uniform("fgr_share", *canvas.scale) * draws.uniform("second_share", 0.85, 1.1),
+        draws.uniform("second_rotate", *look.rotate),
+        draws.uniform("second_shear", *look.shear),
+        along=draws.uniform("fgr_along"),
+        aside=np.where(draws.uniform("fgr_aside") < 0.5, 1 - beside, beside),
+    )
+    return {"second_flip": flip, **{f"second_{name}": column for name, column in placed._asdict().items()}}
 
 
 def _draw_crop(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -22,15 +21,13 @@ from compositing.camera import STRIDE, metered, streak, uneven
 from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
-from compositing.inputs import InputRoots, Inputs
-from compositing.light import MID_GREY, Float, to_bytes
-from compositing.match import despill, matched, tones
-from compositing.perturb import defocus, look, tint, warmth_gains
+from compositing.inputs import InputRoots, Inputs, Matte
+from compositing.light import Float, to_bytes
+from compositing.perturb import tint
 from compositing.scene import cut_scene
 from compositing.sensor import Picture, Sensor, develop
-from compositing.shadow import cast_shadow, contact_shadow
 from compositing.shards import Sample, decode_sample, matching
-from compositing.subject import straight_colour, warp_subject
+from compositing.stage import Stage, dimmed, empty_stage, set_stage
 from compositing.tables import FRAMES, LAYERS, PLAN
 from compositing.viewpoint import Viewpoint, recapture
 from curation.tables import read_table
@@ -57,17 +54,25 @@ class Layers(NamedTuple):
     """The encoded members of the sample, in the order of ``LAYERS``; each layer is encoded here and nowhere else."""
 
 
-def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_quality: int = 95) -> Layers:
+def render(
+    row: dict[str, Any],
+    fgr: Image,
+    pha: Image,
+    background: Image,
+    second: Matte | None = None,
+    fgr_quality: int = 95,
+) -> Layers:
     """Make one composite from its plan row, its matte and its background photograph.
 
     ``row``: a PLAN row of plain Python values. ``fgr``: (h, w, 3), ``pha``: (h, w), the matte; ``background``:
-    (H', W', 3), the whole photograph; all uint8. Everything is float32 until one rounding a layer. Pure: the same
-    arguments give the same bytes. Raises ValueError for an empty matte or a crop outside the photograph.
+    (H', W', 3), the whole photograph; ``second``: the matte of a second subject where the row names one; all uint8.
+    Everything is float32 until one rounding a layer. Pure: the same arguments give the same bytes. Raises ValueError
+    for an empty matte, a second one that is missing or a crop outside the photograph.
     """
     whole = cut_scene(row, background)
     scene = recapture(whole, int(row["margin"]), Viewpoint())
     behind = change_thing(row, refocus(scene, row["focus"]))
-    stage = _empty(behind) if row["empty"] else _with_subject(row, fgr, pha, behind)
+    stage = empty_stage(behind) if row["empty"] else set_stage(row, (fgr, pha), second, behind)
     expose = _exposure(row, scene, stage)
     alpha = stage.alpha
     if row["shake"] > 0:
@@ -79,63 +84,15 @@ def render(row: dict[str, Any], fgr: Image, pha: Image, background: Image, fgr_q
         colour, seen = expose(rows)
         source.expose(rows, seen)
         label.expose(rows, colour)
-    plate = develop(_plate(row, whole), _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE)
+    light, gains = _plate(row, whole)
+    plate = develop(light, _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE, gains)
     return _encode(row, source.finished(), plate, label.finished(), to_bytes(alpha), fgr_quality)
 
 
 _QUIET = Sensor(noise=0.0, read=0.0, correlation=0.0, tone=0.0, sharpen=0.0)
 
 
-class _Stage(NamedTuple):
-    """What stands before the camera: linear light of one size."""
-
-    fill: Float
-    """(H, W, 3) straight colour of the subject, before its look."""
-    alpha: Float
-    """(H, W), 0 to 1."""
-    behind: Float
-    """(H, W, 3) the scene with the subject's shadows."""
-    look: Callable[[Float], Float]
-    """The subject's gains, contrast and saturation."""
-
-
-def _empty(behind: Float) -> _Stage:
-    """Nobody: alpha is 0, and the label a mid grey that stands for no colour."""
-    return _Stage(
-        np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, look(np.ones(3), 1.0, 1.0)
-    )
-
-
-def _with_subject(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> _Stage:
-    """Bring the subject to its place and into the scene's light, and let its shadows fall."""
-    subject = warp_subject(fgr, pha, row)
-    layer = streak(defocus(subject.layer, row["blur"]), row["motion"], row["motion_angle"])
-    alpha: Float = np.clip(layer[:, :, 3], 0, 1)
-    fill = despill(straight_colour(layer), row["despill"])
-    gains, contrast = _fitted(row, fill, alpha, behind)
-    shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
-    if shadow is not None:
-        behind = np.asarray(cv2.multiply(behind, cv2.cvtColor(shadow, cv2.COLOR_GRAY2RGB)), np.float32)
-    contact = contact_shadow(row, alpha)
-    if contact is not None:
-        left, window = contact
-        behind = behind.copy()
-        behind[window] *= left[:, :, None]
-    return _Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
-
-
-def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:
-    """Return the subject's gains and contrast: what was drawn, times what brings it to its scene."""
-    gains, factor = warmth_gains(row["fgr_warmth"]) * 2.0 ** row["fgr_exposure"], float(row["fgr_contrast"])
-    if row["match"] > 0:
-        own, around = tones(colour, alpha), tones(scene)
-        if own is not None and around is not None:
-            more, stretch = matched(own, around, row["match"])
-            gains, factor = gains * more, factor * stretch
-    return gains, factor
-
-
-def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
+def _exposure(row: dict[str, Any], scene: Float, stage: Stage) -> _Exposure:
     """Return what tells the light on some rows of the sensor: the label's colour and the composite, both (h, W, 3).
 
     Uneven light and metering act on both. The whole of neither is ever held in memory.
@@ -158,8 +115,7 @@ def _exposure(row: dict[str, Any], scene: Float, stage: _Stage) -> _Exposure:
     def exposed(rows: slice) -> tuple[Float, Float]:
         colour, seen = (tint(image, gains) for image in taken(rows))
         if light is not None:
-            factor = cv2.cvtColor(light[rows], cv2.COLOR_GRAY2RGB)
-            colour, seen = (np.asarray(cv2.multiply(image, factor), np.float32) for image in (colour, seen))
+            colour, seen = (dimmed(image, light[rows]) for image in (colour, seen))
         return colour, seen
 
     return exposed
@@ -174,8 +130,11 @@ def _shaken(row: dict[str, Any], expose: _Exposure, alpha: Float) -> tuple[_Expo
     return lambda rows: (colour[rows], seen[rows]), alpha
 
 
-def _plate(row: dict[str, Any], whole: Float) -> Float:
-    """Photograph the empty scene, with its margin, by the camera that had moved, focused and metered otherwise."""
+def _plate(row: dict[str, Any], whole: Float) -> tuple[Float, NDArray[np.float64]]:
+    """Photograph the empty scene, with its margin, by the camera that had moved, focused and metered otherwise.
+
+    Returns its light and the gains, (3,), of that metering.
+    """
     view = Viewpoint(
         row["shift_x"],
         row["shift_y"],
@@ -187,7 +146,7 @@ def _plate(row: dict[str, Any], whole: Float) -> Float:
         row["parallax_y"],
     )
     plate = refocus(recapture(whole, int(row["margin"]), view, int(row["noise_key"])), row["bgr_blur"])
-    return tint(plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]])))
+    return plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]]))
 
 
 def _sensor(row: dict[str, Any], layer: str) -> Sensor:
@@ -214,7 +173,8 @@ def recipe_bytes(row: dict[str, Any]) -> bytes:
 
 def frames_by_id(frames: pa.Table, plan: pa.Table) -> dict[str, dict[str, Any]]:
     """Return the FRAMES rows that PLAN rows ask for: frame_id -> row."""
-    used = frames.filter(pc.is_in(frames["frame_id"], value_set=pc.unique(plan["frame_id"].combine_chunks())))
+    named = pa.chunked_array([*plan["frame_id"].chunks, *plan["second_frame_id"].chunks], pa.string())
+    used = frames.filter(pc.is_in(frames["frame_id"], value_set=pc.unique(named.drop_null())))
     return {row["frame_id"]: row for row in used.to_pylist()}
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compositing.blocks import row_blocks
 from compositing.light import MID_GREY, Float, curve_table, look_up, power, to_bytes, to_display
+from compositing.perturb import tint
 
 TILE = 1024
 """Side of a noise tile, pixels."""
@@ -80,11 +81,16 @@ def development(tone: float, gamma: float = 1.0) -> Float:
     return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
 
 
-def develop(linear: Float, sensor: Sensor, gamma: float, key: int, stream: int) -> NDArray[np.uint8]:
-    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it; see :class:`Picture`."""
+def develop(
+    linear: Float, sensor: Sensor, gamma: float, key: int, stream: int, gains: NDArray[np.float64] | None = None
+) -> NDArray[np.uint8]:
+    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it; see :class:`Picture`.
+
+    ``gains``, (3,), multiply the light first.
+    """
     picture = Picture(linear.shape, sensor, gamma, key, stream)
     for rows in row_blocks(linear.shape):
-        picture.expose(rows, linear[rows])
+        picture.expose(rows, linear[rows] if gains is None else tint(linear[rows], gains))
     return picture.finished()
 
 

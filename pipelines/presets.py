@@ -12,7 +12,8 @@ from curation.storage import writing
 from pipelines.params import PARAMS, parse
 from pipelines.paths import PATHS
 
-Preset = Literal["sample", "full"]
+Preset = Literal["sample", "full", "published"]
+"""``published`` is ``full`` with the ranges of Background Matting V2's own training, mixed in display values."""
 
 
 class Change(NamedTuple):

@@ -77,7 +77,7 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
     try:
         raw = roots(params)
         frames = read_table(FRAMES, data / "frames.parquet")
-        wanted = frames_by_id(frames.filter(pc.equal(frames["frame_id"], row["frame_id"])), _table_of(row))
+        wanted = frames_by_id(frames, _table_of(row))
         inputs = Inputs(InputRoots(raw.places365, data / "frames", raw.videomatte), wanted)
         members = render(row, *inputs.load(row), params.render.fgr_quality).members
         return Shown(decode_sample(members), "rendered from the plan")
@@ -96,7 +96,7 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
 def _table_of(row: dict[str, Any]) -> Any:
     import pyarrow as pa
 
-    return pa.table({"frame_id": [row["frame_id"]]})
+    return pa.table({name: pa.array([row[name]], pa.string()) for name in ("frame_id", "second_frame_id")})
 
 
 def picture(shown: Shown) -> Pixels:

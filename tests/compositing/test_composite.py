@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from compositing.composite import composite
+from compositing.composite import composite, joined
 from compositing.light import bytes_to_linear, to_bytes, to_display, to_linear
 
 unit = st.floats(0, 1, width=32)
@@ -48,3 +48,12 @@ def test_half_cover_mixes_light_not_display_values():
     black, white = np.zeros((1, 1, 3), np.float32), np.ones((1, 1, 3), np.float32)
     grey = to_display(composite(white, np.full((1, 1), 0.5, np.float32), black))
     assert grey == pytest.approx(0.7354, abs=1e-3)
+
+
+@given(colour, alpha, colour, alpha, colour)
+def test_two_layers_in_one_look_like_one_after_the_other(front, front_alpha, back, back_alpha, bgr):
+    layer, cover = joined(front, front_alpha, back, back_alpha)
+    expected = composite(front, front_alpha, composite(back, back_alpha, bgr))
+    assert composite(layer, cover, bgr) == pytest.approx(expected, abs=3e-4)
+    assert (layer >= np.minimum(front, back) - 1e-6).all() and (layer <= np.maximum(front, back) + 1e-6).all()
+    assert (cover >= np.maximum(front_alpha, back_alpha) - 1e-6).all() and (cover <= 1 + 1e-6).all()

@@ -167,11 +167,31 @@ def test_drawn_numbers_fill_their_ranges():
     assert (base["shadow_strength"] > 0).mean() == pytest.approx(0.4, abs=0.04)
     assert (base["blur"] > 0).mean() == pytest.approx(0.1, abs=0.03)
     assert base["fgr_flip"].mean() == pytest.approx(0.5, abs=0.04)
-    numbers = base.select_dtypes("float32").loc[:, lambda table: table.std() > 0]
-    numbers = numbers.drop(
-        columns=[name for name in numbers if name.startswith(("crop", "shadow", "change", "fgr_scale"))]
-    )
+    numbers = base[[*ranges, "shift_x", "shift_y", "fgr_x", "crop_x", "bgr_noise", "gain_red"]].astype(float)
     assert (numbers.corr().abs() - np.eye(numbers.shape[1])).to_numpy().max() < 0.15
+
+
+def test_two_stand_beside_each_other_now_and_then():
+    params = plan_params(base__count=600, look__second=0.5, base__scale=[0.4, 0.5])
+    rows = rows_of(plan_rows(*tables(clips=4), params), "base")
+    both = [row for row in rows if row["second_frame_id"] is not None]
+    assert 0.3 < len(both) / len(rows) < 0.45  # the turn of another clip comes three times of four
+    assert not any(row["empty"] or row["clip"] == row["second_clip"] for row in both)
+    assert all((row["fgr_x"] < 48) != (row["second_x"] < 48) for row in both)
+    assert all(0.84 < row["second_scale"] / row["fgr_scale"] < 1.11 for row in both)
+    assert {row["second_x"] for row in rows if row["second_clip"] is None} == {None}
+    assert len(Counter(row["second_frame_id"] for row in both)) == 20
+    alone = plan_rows(*tables(clips=4), plan_params(base__count=600, look__second=0.0, base__scale=[0.4, 0.5]))
+    shared = [name for name in PLAN.columns if not name.startswith("second")]
+    assert rows_of(alone.select(shared), "base") == [{name: row[name] for name in shared} for row in rows]
+
+
+def test_a_whole_figure_never_stands_beside_one_cut_off():
+    verdicts, frames = tables(clips=4)
+    rows = [row | {"touches": "b" if row["clip"][-1] in "01" else ""} for row in frames.to_pylist()]
+    plan = plan_rows(verdicts, to_arrow(FRAMES, rows), plan_params(base__count=300, look__second=1.0))
+    pairs = {(row["clip"][-1], row["second_clip"][-1]) for row in rows_of(plan, "base") if row["second_clip"]}
+    assert pairs == {("0", "1"), ("1", "0"), ("2", "3"), ("3", "2")}
 
 
 def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():
@@ -182,6 +202,29 @@ def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():
         assert x >= 0 and y >= 0 and x + w <= 211 and y + h <= 173
         assert row["width"] / row["crop_w"] <= 1.26
         assert row["crop_w"] / row["crop_h"] == pytest.approx(row["width"] / row["height"], rel=0.02)
+
+
+@pytest.mark.parametrize("canvas", [96, 128, 240])
+def test_no_layer_is_enlarged_over_a_quarter(canvas):
+    """Whatever is drawn: subjects of any size and cut, photographs hardly large enough, the largest scales."""
+    verdicts, frames = tables(width=300, height=260)
+    rows = frames.to_pylist()
+    for number, row in enumerate(rows):
+        row |= {
+            "box_w": 20 + 7 * number % 100,
+            "box_h": 30 + 11 * number % 120,
+            "touches": ("", "b", "lb", "t")[number % 4],
+        }
+    sizes = {f"{name}__{side}": canvas for name in ("base", "refine", "valid", "test") for side in ("width", "height")}
+    params = plan_params(
+        base__count=3000, base__scale=[0.3, 3.0], refine__count=500, look__bgr_zoom=[1.0, 4.0], **sizes
+    )
+    plan = plan_rows(verdicts, to_arrow(FRAMES, rows), params).to_pandas()
+    assert plan["fgr_scale"].max() <= 1.25 + 1e-6
+    assert plan["fgr_scale"].max() > 1.2 and plan["crop_w"].min() < canvas / 1.2  # the bound is reached
+    for side, length in (("crop_w", "width"), ("crop_h", "height")):
+        assert (plan[length] / plan[side]).max() <= 1.26  # whole pixels
+    assert (plan["shift_scale"] * plan["breathing"]).between(0.98, 1.02).all()
 
 
 def test_small_images_serve_the_base_set_only():

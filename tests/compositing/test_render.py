@@ -54,6 +54,38 @@ def test_a_known_shift_is_measured_back(shift):
     assert found == pytest.approx(shift, abs=0.1)
 
 
+OTHER = {"clip": "test/0001", "frame": 1, "box_x": 30, "box_y": 20, "box_w": 50, "box_h": 110, "flip": False}
+OTHER |= {"scale": 0.5, "x": 75.0, "y": 60.0, "rotate": 0.0, "shear": 0.0, "frame_id": "1" * 32}
+SECOND = {f"second_{name}": value for name, value in OTHER.items()}
+
+
+def test_two_subjects_stand_one_behind_the_other():
+    red = (np.full_like(MATTE[0], (200, 40, 40)), MATTE[1])
+    both = render(recipe(**SECOND), *MATTE, PHOTO, red)
+    first = made()
+    second = render(recipe(fgr_scale=0.5, fgr_x=75.0, fgr_y=60.0), *red, PHOTO)
+    union = 1 - (1 - first.pha / 255.0) * (1 - second.pha / 255.0)
+    assert np.abs(both.pha / 255.0 - union).max() < 0.01
+    overlap = (first.pha == 255) & (second.pha == 255)
+    behind = (first.pha == 0) & (second.pha == 255)
+    assert overlap.any() and behind.any()
+    assert difference(both.src, first.src)[overlap].max() <= 1
+    assert difference(both.src, second.src)[behind].max() <= 1
+    assert difference(both.src, both.fgr)[both.pha == 255].max() <= 1
+    assert difference(both.src, first.bgr)[both.pha == 0].max() <= 1
+    with pytest.raises(ValueError, match="shows two subjects"):
+        render(recipe(**SECOND), *MATTE, PHOTO)
+
+
+def test_both_cast_their_shadows_on_the_scene_and_the_plate_has_none():
+    shadow = {"shadow_strength": 0.5, "shadow_lean": 0.2}
+    both = render(recipe(**SECOND, **shadow), *MATTE, PHOTO, MATTE)
+    one = made(**shadow)
+    darker = both.src.astype(int).sum(axis=2) < one.src.astype(int).sum(axis=2) - 10
+    assert (darker & (both.pha == 0)).sum() > 50
+    assert (both.bgr == one.bgr).all()
+
+
 PERTURBED = {
     "src_noise": 0.03,
     "bgr_noise": 0.03,

@@ -6,10 +6,10 @@ from pipelines.params import ParamsError, load, parse
 from pipelines.presets import flatten, preset_text, set_value, use, write_roots
 
 
-@pytest.mark.parametrize("name", ["sample", "full"])
-def test_presets_are_valid(name):
+@pytest.mark.parametrize(("name", "data"), [("sample", "sample"), ("full", "full"), ("published", "full")])
+def test_presets_are_valid(name, data):
     params = parse(preset_text(name))
-    assert params.data.preset == name
+    assert params.data.preset == data
 
 
 def test_committed_params_are_the_sample_preset(root):
@@ -20,8 +20,11 @@ def test_presets_have_the_same_keys():
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
-    sample, full = (flatten(yaml.load(preset_text(name))) for name in ("sample", "full"))
-    assert sample.keys() == full.keys()
+    sample, full, published = (flatten(yaml.load(preset_text(name))) for name in ("sample", "full", "published"))
+    assert sample.keys() == full.keys() == published.keys()
+    differ = {key for key in full if full[key] != published[key]}
+    assert published["plan.look.space"] == "display"
+    assert all(key.startswith(("plan.look.", "plan.train.", "plan.base.", "plan.refine.")) for key in differ)
 
 
 def test_unknown_key_names_itself():
