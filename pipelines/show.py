@@ -26,7 +26,7 @@ PANEL = 480
 COLUMNS = 3
 GAP = 12
 TEXT = 17
-AMPLIFIED = 4
+AMPLIFIED = 2
 """The difference of source and plate is shown so many times as large."""
 SHORTEST = 4
 """Digits of an identity that are worth a search."""
@@ -105,13 +105,13 @@ def picture(shown: Shown) -> Pixels:
     The difference of source and plate is amplified around mid grey: what the network has to tell a person from.
     """
     sample = shown.sample
-    difference = (sample.src.astype(np.int16) - sample.bgr) * AMPLIFIED // 2 + 128
+    difference = (sample.src.astype(np.int16) - sample.bgr) * AMPLIFIED + 128
     over = sample.pha[:, :, None].astype(np.float32) / 255
     cut = sample.fgr * over + 255 * (0.35 + 0.3 * _checks(sample.pha.shape))[:, :, None] * (1 - over)
     panels = [
         ("source", sample.src),
         ("captured background", sample.bgr),
-        (f"source - captured background, x {AMPLIFIED // 2} around grey", np.clip(difference, 0, 255).astype(np.uint8)),
+        (f"source - captured background, x {AMPLIFIED} around grey", np.clip(difference, 0, 255).astype(np.uint8)),
         ("foreground", sample.fgr),
         ("alpha", cv2.cvtColor(sample.pha, cv2.COLOR_GRAY2RGB)),
         ("foreground by alpha", np.rint(cut).astype(np.uint8)),
