@@ -36,6 +36,7 @@ from benchmarks.published import Albumentations, Encoded, published
 from benchmarks.steps import self_times
 from benchmarks.world import SIZES, World, make_world
 from compositing.codec import decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
+from compositing.framestore import read_frame
 from compositing.inputs import Inputs, decode_photograph
 from compositing.memory import keep_freed_memory
 from compositing.render import Layers, render
@@ -67,6 +68,8 @@ def stored(world: World, row: dict[str, Any]) -> Encoded:
 def codec(world: World, made: list[Layers]) -> None:
     for row, layers in zip(world.rows, made, strict=True):
         sample = stored(world, row)
+        if row["second_frame_id"] is not None:
+            read_frame(Source(world.roots.store), world.frames[row["second_frame_id"]])
         decode_rgb_layer(sample.fgr)
         decode_grey_layer(sample.pha)
         decode_photograph(sample.background)
