@@ -66,15 +66,18 @@ def use_sample() -> None:
 def use_full(
     places365: Annotated[Path, typer.Option(help="Places365: holds data_large/, train/, val_large/ or .tar")],
     videomatte: Annotated[Path, typer.Option(help="VideoMatte240K: holds train/ and test/, or fgr/, pha/")],
+    published: Annotated[
+        bool, typer.Option("--published", help="Perturb as Background Matting V2's own training did")
+    ] = False,
 ) -> None:
-    """Use the real datasets with the published recipe.
+    """Use the real datasets.
 
     The roots go into the git-ignored paths.yaml. Next: `cleanplate scan`, `cleanplate estimate`, `dvc repro`.
     """
     from pipelines.presets import write_roots
 
     write_roots(places365, videomatte)
-    _apply("full")
+    _apply("published" if published else "full")
 
 
 @app.command()

@@ -136,3 +136,14 @@ def test_every_detector_has_its_price():
     from pipelines.estimate import DETECT_LOOKS
 
     assert set(DETECT_LOOKS) == set(get_args(Kind))
+
+
+def test_the_published_ranges_are_a_flag_away(tmp_path, monkeypatch):
+    from pipelines.params import load
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    roots = ["--places365", "data", "--videomatte", "data"]
+    for flags, space in (([], "linear"), (["--published"], "display")):
+        assert CliRunner().invoke(app, ["use", "full", *roots, *flags]).exit_code == 0
+        assert load().plan.look.space == space and load().data.preset == "full"
