@@ -185,7 +185,7 @@ def test_the_same_bytes_from_scratch(project, tmp_path):
 
     again = tmp_path / "again"
     sh(project, "git", "clone", "-q", str(project), str(again))
-    sh(again, "env", "CLEANPLATE_WORKERS=1", "dvc", "repro", "train_refine")
+    sh(again, "env", "CLEANPLATE_WORKERS=3", "dvc", "repro", "train_refine")
     expected = digests(project)
     expected.pop("data/evaluation.parquet")
     assert digests(again) == expected
