@@ -6,8 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from curation.detectors import NOBODY, Detections, arrange
-from curation.detectors.onnx import IOU
+from curation.detectors import Detections
+from curation.detectors.decoders import around, person_candidates
+from curation.detectors.onnx import one_a_person
 from curation.identity import file_id
 from curation.images import Rgb
 
@@ -39,15 +40,7 @@ class DarknetDetector:
         rows = np.concatenate([np.asarray(out, np.float32) for out in self._net.forward(self._outputs)])
         if rows.ndim != 2 or rows.shape[1] <= PERSON:
             raise ValueError(f"{self.name}: answers of shape {rows.shape}; expected (N, 5 + classes), a YOLO")
-        rivals = rows[:, PERSON + 1 :].max(axis=1, initial=0)
-        scores = rows[:, PERSON] * np.minimum(1, rows[:, PERSON] / np.maximum(rivals, 1e-6))
-        likely = scores >= self.floor
-        if not likely.any():
-            return NOBODY
-        boxes, scores = rows[likely, :4], scores[likely]
-        boxes = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)
-        chosen = np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.floor, IOU), np.intp).reshape(-1)
-        return arrange(boxes[chosen], scores[chosen])
+        return one_a_person(person_candidates(around(rows[:, :4]), rows[:, PERSON:], 1.0, self.floor), self.floor)
 
 
 def _input_size(cfg: Path) -> tuple[int, int]:

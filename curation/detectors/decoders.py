@@ -56,7 +56,7 @@ class Yolox:
         rows = answers[0][0]
         likely = np.flatnonzero(rows[:, 4] * rows[:, 5] >= floor)
         rows = rows[likely]
-        return _kept(_on_grid(rows, self.cells[likely], self.steps[likely]), rows[:, 5:], rows[:, 4], floor)
+        return person_candidates(_on_grid(rows, self.cells[likely], self.steps[likely]), rows[:, 5:], rows[:, 4], floor)
 
 
 class YoloV5:
@@ -68,7 +68,7 @@ class YoloV5:
         """See :class:`Family`."""
         rows = answers[0][0]
         rows = rows[rows[:, 4] * rows[:, 5] >= floor]
-        return _kept(_around(rows[:, :4]), rows[:, 5:], rows[:, 4], floor)
+        return person_candidates(around(rows[:, :4]), rows[:, 5:], rows[:, 4], floor)
 
 
 class YoloV8:
@@ -80,7 +80,7 @@ class YoloV8:
         """See :class:`Family`."""
         rows = answers[0][0].T
         rows = rows[rows[:, 4] >= floor]
-        return _kept(_around(rows[:, :4]), rows[:, 4:], 1.0, floor)
+        return person_candidates(around(rows[:, :4]), rows[:, 4:], 1.0, floor)
 
 
 class YoloV3:
@@ -114,7 +114,7 @@ class YoloV3:
                 centre = (_sigmoid(rows[:, :2]) + cells[likely]) * stride
                 side = np.exp(np.minimum(rows[:, 2:4], 20)) * np.array(anchor, np.float32)
                 boxes = np.concatenate([centre - side / 2, side], axis=1).astype(np.float32)
-                parts.append(_kept(boxes, _sigmoid(rows[:, 5:]), there[likely], floor))
+                parts.append(person_candidates(boxes, _sigmoid(rows[:, 5:]), there[likely], floor))
         return Found(np.concatenate([part.boxes for part in parts]), np.concatenate([part.scores for part in parts]))
 
 
@@ -134,7 +134,7 @@ class BoxesAndScores:
         corners, classes = answers[0][0].reshape(-1, 4), answers[1][0]
         likely = classes[:, 0] >= floor
         low, high = corners[likely, :2] * self.sides, corners[likely, 2:] * self.sides
-        return _kept(np.concatenate([low, high - low], axis=1), classes[likely], 1.0, floor)
+        return person_candidates(np.concatenate([low, high - low], axis=1), classes[likely], 1.0, floor)
 
 
 class NanoDet:
@@ -161,7 +161,7 @@ class NanoDet:
             reach *= steps[likely]
             low = (cells[likely] + 0.5) * steps[likely] - reach[:, :2]
             boxes = np.concatenate([low, reach[:, :2] + reach[:, 2:]], axis=1).astype(np.float32)
-            parts.append(_kept(boxes, answers[classes][0][likely], 1.0, floor))
+            parts.append(person_candidates(boxes, answers[classes][0][likely], 1.0, floor))
         return Found(np.concatenate([part.boxes for part in parts]), np.concatenate([part.scores for part in parts]))
 
 
@@ -198,12 +198,10 @@ def grid(size: Size, strides: Sequence[int]) -> tuple[Array, Array]:
     return np.concatenate(cells).astype(np.float32), np.concatenate(steps).astype(np.float32)
 
 
-def _kept(boxes: Array, classes: Array, there: Array | float, floor: float) -> Found:
+def person_candidates(boxes: Array, classes: Array, there: Array | float, floor: float) -> Found:
     """Score candidates by their classes (N, C), person first, times how sure it is that anything is there."""
-    scores = classes[:, 0] * there
-    if classes.shape[1] > 1 and len(classes):
-        rival = classes[:, 1:].max(axis=1)
-        scores = scores * np.minimum(1, classes[:, 0] / np.maximum(rival, 1e-6))
+    rival = classes[:, 1:].max(axis=1, initial=0)
+    scores = classes[:, 0] * there * np.minimum(1, classes[:, 0] / np.maximum(rival, 1e-6))
     likely = scores >= floor
     return Found(boxes[likely], scores[likely])
 
@@ -215,7 +213,8 @@ def _on_grid(rows: Array, cells: Array, steps: Array) -> Array:
     return np.concatenate([centre - side / 2, side], axis=1)
 
 
-def _around(rows: Array) -> Array:
+def around(rows: Array) -> Array:
+    """Boxes (N, 4) from their centres and sizes (N, 4)."""
     return np.concatenate([rows[:, :2] - rows[:, 2:] / 2, rows[:, 2:]], axis=1)
 
 

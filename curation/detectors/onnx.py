@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.detectors import NOBODY, Detections, Device, arrange
-from curation.detectors.decoders import Array, Family
+from curation.detectors.decoders import Array, Family, Found
 from curation.detectors.families import Signature, recognise
 from curation.identity import file_id
 from curation.images import Rgb
@@ -36,7 +36,8 @@ class OnnxDetector:
         sides = [side if isinstance(side, int) else OPEN_SIDE for side in given.shape[2:]]
         self._input, self._size = given.name, (sides[0], sides[1])
         # Exported batch sizes are mostly fixed to 1; and on a CPU a batch wins nothing.
-        self._batch = given.shape[0] if isinstance(given.shape[0], int) else BATCH if device == "cuda" else 1
+        self._insists = isinstance(given.shape[0], int)
+        self._batch = given.shape[0] if self._insists else BATCH if device == "cuda" else 1
         outputs = {answer.name: tuple(answer.shape) for answer in self._session.get_outputs()}
         try:
             self.family: Family = recognise(Signature(self._size, outputs))
@@ -57,18 +58,22 @@ class OnnxDetector:
 
     def run(self, inputs: Array) -> list[Array]:
         """Run the bare model on ready inputs (B, 3, H, W)."""
-        if len(inputs) < self._batch and self._batch != BATCH:  # a file that insists on its number
+        if self._insists and len(inputs) < self._batch:
             inputs = np.concatenate([inputs, np.zeros((self._batch - len(inputs), *inputs.shape[1:]), np.float32)])
         return list(self._session.run(None, {self._input: inputs}))
 
     def _read(self, answers: list[Array], sides: tuple[int, ...], scale: float) -> Detections:
         candidates = self.family.decode(answers, self.floor)
-        if not len(candidates.scores):
-            return NOBODY
-        boxes, scores = candidates.boxes / scale, candidates.scores
-        chosen = np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.floor, IOU), np.intp).reshape(-1)
         height, width = sides
-        return arrange(boxes[chosen] / [width, height, width, height], scores[chosen])
+        return one_a_person(candidates._replace(boxes=candidates.boxes / scale), self.floor, (width, height))
+
+
+def one_a_person(found: Found, floor: float, sides: tuple[int, int] = (1, 1)) -> Detections:
+    """Of candidates that overlap, the best. ``sides``: the image's width and height in the unit of the boxes."""
+    if not len(found.scores):
+        return NOBODY
+    chosen = np.asarray(cv2.dnn.NMSBoxes(found.boxes.tolist(), found.scores.tolist(), floor, IOU), np.intp).reshape(-1)
+    return arrange(found.boxes[chosen] / np.array([*sides, *sides]), found.scores[chosen])
 
 
 def open_session(weights: Path, device: Device) -> Any:

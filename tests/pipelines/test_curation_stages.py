@@ -28,16 +28,11 @@ def picture(seed: int) -> np.ndarray:
 
 
 @pytest.fixture()
-def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(bare_project: Path, root: Path) -> Path:
     """A folder with the project's parameters and a small Places365 of its own, half of it packed."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CLEANPLATE_WORKERS", "1")
-    for name in ("CLEANPLATE_WORK", "CLEANPLATE_PATHS"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "dvc.yaml").write_bytes((root / "dvc.yaml").read_bytes())
+    tmp_path = bare_project
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation" / "decisions.csv").write_text("image_id,decision,by,note\n")
-    (tmp_path / "paths.yaml").write_text("places365: photos\nvideomatte: photos\n")
     yaml = YAML()
     params = yaml.load((root / "params.yaml").read_text())
     params["data"]["preset"] = "full"

@@ -32,14 +32,8 @@ def picture(path: Path, seed: int, kind: str = ".png") -> None:
 
 
 @pytest.fixture()
-def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CLEANPLATE_WORKERS", "1")
-    for name in ("CLEANPLATE_WORK", "CLEANPLATE_PATHS"):
-        monkeypatch.delenv(name, raising=False)
+def project(bare_project: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(index, "SETTLED_NS", -(10**12))  # these files were all written just now
-    shutil.copy(root / "dvc.yaml", tmp_path)
-    Path("paths.yaml").write_text("places365: photos\nvideomatte: photos\n")
     yaml = YAML()
     params = yaml.load((root / "params.yaml").read_text())
     params["data"]["preset"] = "full"
@@ -55,7 +49,7 @@ def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         tar.add("val_large")
     Path("photos/categories_places365.txt").write_text("/k/kitchen 3\n/a/attic 4\n")
     Path("photos/places365_val.txt").write_text("Places365_val_00000020.jpg 3\nPlaces365_val_00000021.jpg 4\n")
-    return tmp_path
+    return bare_project
 
 
 @pytest.fixture()
