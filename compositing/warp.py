@@ -51,7 +51,7 @@ def warp(scene: Float, u: NDArray[np.float64], v: NDArray[np.float64], height: i
     shift_y = down - CELL * np.arange(len(down))[:, None]
     moved = np.empty((height, width, 3), np.float32)
     flat = np.ascontiguousarray(scene).reshape(scene.shape[0], -1)
-    _warp(flat, shift_x.astype(np.float32), shift_y.astype(np.float32), first, moved.reshape(height, -1))
+    _warp(flat, shift_x.astype(np.float32), shift_y.astype(np.float32), first, _ALONG, moved.reshape(height, -1))
     return moved
 
 
@@ -77,10 +77,12 @@ def _crossings(u: NDArray[np.float64], v: NDArray[np.float64], first: float, cou
 
 
 @compiled
-def _blend(start: np.float32, step: np.float32, p0: Float, p1: Float, p2: Float, p3: Float, out: Float) -> None:
+def _blend(
+    start: np.float32, step: np.float32, along: Float, p0: Float, p1: Float, p2: Float, p3: Float, out: Float
+) -> None:
     """Interpolate a cell between four neighbours; the share of the third against the second grows from ``start``."""
     for i in range(_SPAN):
-        f = start + step * _ALONG[i]
+        f = start + step * along[i]
         g = _ONE - f
         edge = _A * f * g
         w0, w3 = edge * g, edge * f
@@ -90,14 +92,14 @@ def _blend(start: np.float32, step: np.float32, p0: Float, p1: Float, p2: Float,
 
 
 @compiled
-def _pick(start: np.float32, step: np.float32, late: Float, out: Float) -> None:
+def _pick(start: np.float32, step: np.float32, along: Float, late: Float, out: Float) -> None:
     """Put ``late`` where the share has passed the next neighbour."""
     for i in range(_SPAN):
-        out[i] = late[i] if start + step * _ALONG[i] >= _ONE else out[i]
+        out[i] = late[i] if start + step * along[i] >= _ONE else out[i]
 
 
 @compiled
-def _warp(scene: Float, across: Float, down: Float, first: int, out: Float) -> None:
+def _warp(scene: Float, across: Float, down: Float, first: int, along: Float, out: Float) -> None:
     height, width = out.shape
     cells = down.shape[1] - 1
     buffer = np.empty(cells * _SPAN, np.float32)
@@ -111,10 +113,10 @@ def _warp(scene: Float, across: Float, down: Float, first: int, out: Float) -> N
             start, j, o = np.float32(d - base), int(base) + y, 3 * first + k * _SPAN
             done = buffer[k * _SPAN : (k + 1) * _SPAN]
             p1, p2, p3 = scene[j, o : o + _SPAN], scene[j + 1, o : o + _SPAN], scene[j + 2, o : o + _SPAN]
-            _blend(start, step, scene[j - 1, o : o + _SPAN], p1, p2, p3, done)
+            _blend(start, step, along, scene[j - 1, o : o + _SPAN], p1, p2, p3, done)
             if max(start, start + step * _END) >= _ONE:
-                _blend(start - _ONE, step, p1, p2, p3, scene[j + 3, o : o + _SPAN], late)
-                _pick(start, step, late, done)
+                _blend(start - _ONE, step, along, p1, p2, p3, scene[j + 3, o : o + _SPAN], late)
+                _pick(start, step, along, late, done)
         for c in range((width + _SPAN - 1) // _SPAN):
             d = across[r, c] + share * (across[r + 1, c] - across[r, c])
             step = across[r, c + 1] + share * (across[r + 1, c + 1] - across[r, c + 1]) - d
@@ -123,10 +125,10 @@ def _warp(scene: Float, across: Float, down: Float, first: int, out: Float) -> N
             whole = (c + 1) * _SPAN <= width
             done = out[y, c * _SPAN : (c + 1) * _SPAN] if whole else line
             p1, p2, p3 = buffer[o : o + _SPAN], buffer[o + 3 : o + 3 + _SPAN], buffer[o + 6 : o + 6 + _SPAN]
-            _blend(start, step, buffer[o - 3 : o - 3 + _SPAN], p1, p2, p3, done)
+            _blend(start, step, along, buffer[o - 3 : o - 3 + _SPAN], p1, p2, p3, done)
             if max(start, start + step * _END) >= _ONE:
-                _blend(start - _ONE, step, p1, p2, p3, buffer[o + 9 : o + 9 + _SPAN], late)
-                _pick(start, step, late, done)
+                _blend(start - _ONE, step, along, p1, p2, p3, buffer[o + 9 : o + 9 + _SPAN], late)
+                _pick(start, step, along, late, done)
             if not whole:
                 for i in range(width - c * _SPAN):
                     out[y, c * _SPAN + i] = line[i]
