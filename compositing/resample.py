@@ -57,12 +57,10 @@ def light_of(image: Bytes, corner: tuple[int, int], across: Taps, down: Taps) ->
 def premultiplied(fgr: Bytes, pha: Bytes, corner: tuple[int, int], across: Taps, down: Taps) -> Float:
     """Return a matte, premultiplied in linear light and resampled: (rows, columns, 4), red, green, blue, alpha.
 
-    ``pha``: (H, W) 8-bit; ``fgr``: (H, W, 3) display values, or a picture of the same at a half, a quarter or an eighth
-    of the size (rounded up), each of whose pixels then stands for as many. ``corner`` as in :func:`light_of`.
+    ``fgr``: (H, W, 3) 8-bit display values; ``pha``: (H, W) 8-bit; ``corner`` as in :func:`light_of`.
     """
     out = np.empty((len(down.first), len(across.first), 4), np.float32)
-    halvings = round(math.log2(pha.shape[1] / fgr.shape[1]))
-    _premultiplied(plain(fgr), plain(pha), halvings, _TABLE, _SHARE, *corner, *across, *down, out)
+    _premultiplied(plain(fgr), plain(pha), _TABLE, _SHARE, *corner, *across, *down, out)
     return out
 
 
@@ -125,7 +123,6 @@ def _light(
 def _premultiplied(
     fgr: Bytes,
     pha: Bytes,
-    halvings: int,
     table: Float,
     share: Float,
     left: int,
@@ -145,9 +142,9 @@ def _premultiplied(
         while ready < y_first[y] + y_weight.shape[1]:
             alphas = pha[top + ready, left : left + width]
             line = out[y] if plain else lines[ready % len(lines)].reshape(-1, 4)
-            colours = fgr[(top + ready) >> halvings]
+            colours = fgr[top + ready]
             for x in range(width):
-                a, n = share[alphas[x]], (left + x) >> halvings
+                a, n = share[alphas[x]], left + x
                 line[x, 0] = table[colours[n, 0]] * a
                 line[x, 1] = table[colours[n, 1]] * a
                 line[x, 2] = table[colours[n, 2]] * a
