@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from compositing.compiled import compiled
 from compositing.light import Float
 
+Offset = np.uintp
+
 CELL = 16
 """Pixels between the points at which a field is given; it is linear in between."""
 STEEPEST = 0.06
@@ -20,7 +22,8 @@ _ALONG = np.repeat(np.arange(CELL, dtype=np.float32) / np.float32(CELL), 3)
 _END = np.float32((CELL - 1) / CELL)
 _A = np.float32(-0.75)
 """Slope of the cubic at distance 1, as cv2 has it."""
-_A2, _A3, _ONE = np.float32(_A + 2), np.float32(_A + 3), np.float32(1)
+_2, _3, _4 = (np.uintp(step) for step in (2, 3, 4))
+_A2, _ONE = np.float32(_A + 2), np.float32(1)
 
 
 def warp(scene: Float, u: NDArray[np.float64], v: NDArray[np.float64], height: int, width: int) -> Float:
@@ -76,59 +79,60 @@ def _crossings(u: NDArray[np.float64], v: NDArray[np.float64], first: float, cou
     return found
 
 
+# Parts of lines are told by where they begin, not cut out: each cut would count references, which took as long as the
+# sums. Offsets are unsigned, as one that may be negative is checked at every step.
+
+
 @compiled
-def _blend(
-    start: np.float32, step: np.float32, along: Float, p0: Float, p1: Float, p2: Float, p3: Float, out: Float
+def _cell(
+    start: np.float32, step: np.float32, along: Float, line: Float, at: Offset, apart: Offset, out: Float, to: Offset
 ) -> None:
-    """Interpolate a cell between four neighbours; the share of the third against the second grows from ``start``."""
-    for i in range(_SPAN):
+    """Interpolate a cell between four of five neighbours, the first at ``at``, each ``apart`` from the one before.
+
+    The share of the third against the second grows from ``start``, which may bring it past the third: then the last
+    four count. Without a branch, as every second cell of a turned picture is of that kind.
+    """
+    at1, at2, at3, at4 = at + apart, at + _2 * apart, at + _3 * apart, at + _4 * apart
+    for n in range(_SPAN):
+        i = np.uintp(n)
         f = start + step * along[i]
-        g = _ONE - f
-        edge = _A * f * g
-        w0, w3 = edge * g, edge * f
-        w1 = _ONE + f * f * (_A2 * f - _A3)
-        w2 = _ONE - w0 - w1 - w3
-        out[i] = (w0 * p0[i] + w1 * p1[i]) + (w2 * p2[i] + w3 * p3[i])
-
-
-@compiled
-def _pick(start: np.float32, step: np.float32, along: Float, late: Float, out: Float) -> None:
-    """Put ``late`` where the share has passed the next neighbour."""
-    for i in range(_SPAN):
-        out[i] = late[i] if start + step * along[i] >= _ONE else out[i]
+        v0, v1, v2, v3, v4 = line[at + i], line[at1 + i], line[at2 + i], line[at3 + i], line[at4 + i]
+        past = f >= _ONE
+        f = f - _ONE if past else f
+        p0 = v1 if past else v0
+        p1 = v2 if past else v1
+        p2 = v3 if past else v2
+        p3 = v4 if past else v3
+        # The cubic of all four in powers of f: fewer products than four weights take.
+        fall = p1 - p2
+        c1 = _A * (p0 - p2)
+        c3 = _A * (p0 - p3) + _A2 * fall
+        out[to + i] = p1 + f * (c1 + f * (f * c3 - (fall + c1 + c3)))
 
 
 @compiled
 def _warp(scene: Float, across: Float, down: Float, first: int, along: Float, out: Float) -> None:
     height, width = out.shape
-    cells = down.shape[1] - 1
+    cells, wide = down.shape[1] - 1, scene.shape[1]
+    flat, result = scene.reshape(-1), out.reshape(-1)
     buffer = np.empty(cells * _SPAN, np.float32)
-    late, line = np.empty(_SPAN, np.float32), np.empty(_SPAN, np.float32)
+    last = np.empty(_SPAN, np.float32)
     for y in range(height):
         r, share = y // CELL, np.float32(y % CELL) / np.float32(CELL)
         for k in range(cells):
             d = down[r, k] + share * (down[r + 1, k] - down[r, k])
             step = down[r, k + 1] + share * (down[r + 1, k + 1] - down[r, k + 1]) - d
             base = np.floor(min(d, d + step * _END))
-            start, j, o = np.float32(d - base), int(base) + y, 3 * first + k * _SPAN
-            done = buffer[k * _SPAN : (k + 1) * _SPAN]
-            p1, p2, p3 = scene[j, o : o + _SPAN], scene[j + 1, o : o + _SPAN], scene[j + 2, o : o + _SPAN]
-            _blend(start, step, along, scene[j - 1, o : o + _SPAN], p1, p2, p3, done)
-            if max(start, start + step * _END) >= _ONE:
-                _blend(start - _ONE, step, along, p1, p2, p3, scene[j + 3, o : o + _SPAN], late)
-                _pick(start, step, along, late, done)
+            at = np.uintp((int(base) + y - 1) * wide + 3 * first + k * _SPAN)
+            _cell(d - base, step, along, flat, at, np.uintp(wide), buffer, np.uintp(k * _SPAN))
         for c in range((width + _SPAN - 1) // _SPAN):
             d = across[r, c] + share * (across[r + 1, c] - across[r, c])
             step = across[r, c + 1] + share * (across[r + 1, c + 1] - across[r, c + 1]) - d
             base = np.floor(min(d, d + step * _END))
-            start, o = np.float32(d - base), 3 * (int(base) + c * CELL - first)
-            whole = (c + 1) * _SPAN <= width
-            done = out[y, c * _SPAN : (c + 1) * _SPAN] if whole else line
-            p1, p2, p3 = buffer[o : o + _SPAN], buffer[o + 3 : o + 3 + _SPAN], buffer[o + 6 : o + 6 + _SPAN]
-            _blend(start, step, along, buffer[o - 3 : o - 3 + _SPAN], p1, p2, p3, done)
-            if max(start, start + step * _END) >= _ONE:
-                _blend(start - _ONE, step, along, p1, p2, p3, buffer[o + 9 : o + 9 + _SPAN], late)
-                _pick(start, step, along, late, done)
-            if not whole:
+            at = np.uintp(3 * (int(base) + c * CELL - first - 1))
+            if (c + 1) * _SPAN <= width:
+                _cell(d - base, step, along, buffer, at, _3, result, np.uintp(y * width + c * _SPAN))
+            else:
+                _cell(d - base, step, along, buffer, at, _3, last, np.uintp(0))
                 for i in range(width - c * _SPAN):
-                    out[y, c * _SPAN + i] = line[i]
+                    out[y, c * _SPAN + i] = last[i]
