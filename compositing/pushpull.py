@@ -10,7 +10,9 @@ from compositing.light import Float
 
 _TRUST = np.float32(1 / 510)
 """Coverage at which a pixel's own colour and its surroundings' count the same: half a step of 8-bit alpha."""
-_QUARTER, _MOST, _ZERO, _ONE = np.float32(0.25), np.float32(0.75), np.float32(0), np.float32(1)
+_QUARTER, _MOST = np.float32(0.25), np.float32(0.75)
+_ZERO, _ONE = np.float32(0), np.float32(1)
+_3, _6 = np.uintp(3), np.uintp(6)
 _TINY = np.float32(1e-12)
 
 
@@ -98,17 +100,21 @@ def _filled(
     inner = line[3:-3]
     for y in range(height):
         near, far = flat[y // 2], flat[min(max(y // 2 - 1 + 2 * (y % 2), 0), rows - 1)]
-        for i in range(len(inner)):
-            inner[i] = _MOST * near[i] + _QUARTER * far[i]
+        for n in range(len(inner)):
+            inner[n] = _MOST * near[n] + _QUARTER * far[n]
         for c in range(3):
             line[c], line[3 * columns + 3 + c] = inner[c], inner[3 * columns - 3 + c]
         row = out[y]
-        for i in range(columns):
-            a, b = 2 * i, min(2 * i + 1, width - 1)
+        doubled = row.reshape(-1)
+        for n in range(width // 2):
+            at, to = _3 * np.uintp(n), _6 * np.uintp(n)
             for c in range(3):
-                before, own, after = line[3 * i + c], _MOST * line[3 * i + 3 + c], line[3 * i + 6 + c]
-                row[b, c] = own + _QUARTER * after
-                row[a, c] = own + _QUARTER * before
+                i, o = at + np.uintp(c), to + np.uintp(c)
+                own = _MOST * line[i + _3]
+                doubled[o], doubled[o + _3] = own + _QUARTER * line[i], own + _QUARTER * line[i + _6]
+        if width % 2:
+            for c in range(3):
+                row[width - 1, c] = _MOST * inner[3 * columns - 3 + c] + _QUARTER * line[3 * columns - 3 + c]
         if top <= y < low:
             own_row = level[y]
             for x in range(left, right):

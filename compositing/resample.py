@@ -11,6 +11,7 @@ from compositing.light import Float, bytes_to_linear
 
 Bytes = NDArray[np.uint8]
 
+_NONE = np.float32(0)
 _1, _2, _3, _4 = (np.uintp(step) for step in (1, 2, 3, 4))
 """An index known not to be negative needs no check."""
 _TABLE = bytes_to_linear(np.arange(256, dtype=np.uint8)).ravel()
@@ -141,14 +142,18 @@ def _premultiplied(
     for y in range(out.shape[0]):
         while ready < y_first[y] + y_weight.shape[1]:
             alphas = pha[top + ready, left : left + width]
-            line = out[y] if plain else lines[ready % len(lines)].reshape(-1, 4)
-            colours = fgr[top + ready]
+            line = out[y].reshape(-1) if plain else lines[ready % len(lines)]
+            colours = fgr[top + ready, left : left + width].reshape(-1)
             for x in range(width):
-                a, n = share[alphas[x]], left + x
-                line[x, 0] = table[colours[n, 0]] * a
-                line[x, 1] = table[colours[n, 1]] * a
-                line[x, 2] = table[colours[n, 2]] * a
-                line[x, 3] = a
+                alpha, at = alphas[x], np.uintp(4 * x)
+                if alpha == 0:
+                    line[at] = line[at + _1] = line[at + _2] = line[at + _3] = _NONE
+                    continue
+                a, colour = share[alpha], np.uintp(3 * x)
+                line[at] = table[colours[colour]] * a
+                line[at + _1] = table[colours[colour + _1]] * a
+                line[at + _2] = table[colours[colour + _2]] * a
+                line[at + _3] = a
             ready += 1
         if plain:
             continue

@@ -26,7 +26,7 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
         across, down = area_taps(w, size[0]), area_taps(h, size[1])
         light = light_of(background, (x, y), across.mirrored(w) if row["bgr_flip"] else across, down)
     else:
-        light = bytes_to_linear(np.ascontiguousarray(cut[:, ::-1] if row["bgr_flip"] else cut))
+        light = bytes_to_linear(np.asarray(cv2.flip(cut, 1), np.uint8) if row["bgr_flip"] else cut)
         if (w, h) != size:
             light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_CUBIC), np.float32)
     gains = np.full(3, 2.0 ** row["bgr_exposure"])

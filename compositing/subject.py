@@ -76,10 +76,10 @@ def _placed(layer: Float, warp: NDArray[np.float64], width: int, height: int) ->
     if x1 <= x0 or y1 <= y0:
         return frame, Window(0, 0, 0, 0)
     moved = warp - np.array([[0, 0, x0], [0, 0, y0]], dtype=np.float64)
-    frame[y0:y1, x0:x1] = cv2.warpAffine(
-        layer, moved, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
-    return frame, Window(y0, y1, x0, x1)
+    window = Window(y0, y1, x0, x1)
+    part = frame[window.rows, window.columns]
+    cv2.warpAffine(layer, moved, (x1 - x0, y1 - y0), dst=part, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return frame, window
 
 
 def placing_matrix(
