@@ -15,7 +15,7 @@ from compositing.light import MID_GREY, Float
 from compositing.match import matched, tones
 from compositing.perturb import look, warmth_gains
 from compositing.shadow import cast_shadow, contact_shadow
-from compositing.subject import blurred, straight_colour, warp_subject
+from compositing.subject import alpha_of, blurred, straight_colour, warp_subject
 
 
 class Stage(NamedTuple):
@@ -65,7 +65,7 @@ def _as_first(row: dict[str, Any]) -> dict[str, Any]:
 def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> Stage:
     subject = warp_subject(fgr, pha, row)
     layer, window = blurred(subject, row["blur"], row["motion"], row["motion_angle"])
-    alpha: Float = np.clip(layer[:, :, 3], 0, 1)
+    alpha = alpha_of(layer, window)
     fill = straight_colour(layer, window, row["despill"])
     gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))

@@ -117,6 +117,15 @@ def blurred(subject: Warped, sigma: float, length: float, angle: float) -> tuple
     return subject.layer, window
 
 
+def alpha_of(layer: Float, window: Window) -> Float:
+    """Return a layer's alpha, (H, W) 0 to 1, of which only ``window`` holds any."""
+    alpha: Float = np.zeros(layer.shape[:2], np.float32)
+    if window.low > window.top and window.right > window.left:
+        part = cv2.extractChannel(layer[window.rows, window.columns], 3)
+        np.clip(part, np.float32(0), np.float32(1), out=alpha[window.rows, window.columns])
+    return alpha
+
+
 def straight_colour(layer: Float, window: Window | None = None, spill: float = 0.0) -> Float:
     """Divide colour by alpha where there is a subject, and carry it outward over the rest of the frame.
 

@@ -5,7 +5,7 @@ from compositing.camera import streak
 from compositing.light import bytes_to_linear, to_linear
 from compositing.perturb import defocus
 from compositing.placement import subject_matrix
-from compositing.subject import blurred, straight_colour, warp_subject
+from compositing.subject import alpha_of, blurred, straight_colour, warp_subject
 from tests.compositing.composite_world import figure, recipe
 
 
@@ -88,6 +88,7 @@ def test_blur_is_worked_out_wherever_it_reaches(x):
     expected = streak(defocus(layer, 1.7), 9.0, 30.0)
     found, window = blurred(warp_subject(fgr, pha, row), 1.7, 9.0, 30.0)
     assert found == pytest.approx(expected, abs=1e-6)
+    assert (alpha_of(found, window) == np.clip(found[:, :, 3], 0, 1)).all()
     outside = found.copy()
     outside[window.rows, window.columns] = 0
     assert not outside.any()
