@@ -33,16 +33,10 @@ class Taps(NamedTuple):
 
 def area_taps(before: int, after: int) -> Taps:
     """Return how a line of ``before`` values is averaged to one of ``after``, no more, by the share of each covered."""
-    step = before / after
-    starts, ends = np.arange(after) * step, np.arange(1, after + 1) * step
-    count = min(math.ceil(step) + 1, before)
-    first = np.clip(np.floor(starts).astype(np.int64), 0, before - count)
-    index = first[:, None] + np.arange(count)
-    weight = np.maximum(np.minimum(index + 1, ends[:, None]) - np.maximum(index, starts[:, None]), 0.0)
-    weight[weight < 1e-9] = 0.0  # what rounding leaves of a pixel that ends where the area begins
-    used = np.flatnonzero(weight.any(axis=0))[-1] + 1
-    weight = weight[:, :used] / weight.sum(axis=1, keepdims=True)
-    return Taps(first, np.ascontiguousarray(weight, np.float32))
+    first = np.empty(after, np.int64)
+    weight = np.zeros((after, min(math.ceil(before / after) + 1, before)), np.float32)
+    used = _area(before, after, first, weight)
+    return Taps(first, np.ascontiguousarray(weight[:, :used]))
 
 
 def light_of(image: Bytes, corner: tuple[int, int], across: Taps, down: Taps) -> Float:
@@ -68,6 +62,22 @@ def premultiplied(fgr: Bytes, pha: Bytes, corner: tuple[int, int], across: Taps,
 def plain(image: Bytes) -> Bytes:
     """Return an array as the kernels are compiled for: contiguous and writable."""
     return np.require(image, requirements=["C", "W"])
+
+
+@compiled
+def _area(before: int, after: int, first: NDArray[np.int64], weight: Float) -> int:
+    """Fill in taps, and return how many of each are used."""
+    used, step = 1, before / after
+    for i in range(after):
+        start, end = i * step, min((i + 1) * step, float(before))
+        first[i] = min(int(start), before - weight.shape[1])
+        for k in range(weight.shape[1]):
+            left = first[i] + k
+            covered = min(left + 1.0, end) - max(float(left), start)
+            if covered > 1e-9:  # less is what rounding leaves of a pixel that ends where the area begins
+                weight[i, k] = covered / step
+                used = max(used, k + 1)
+    return used
 
 
 @compiled
