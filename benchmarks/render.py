@@ -37,8 +37,9 @@ from benchmarks.steps import self_times
 from benchmarks.world import SIZES, World, make_world
 from compositing.codec import decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
 from compositing.framestore import read_frame
-from compositing.inputs import Inputs, decode_photograph
+from compositing.inputs import Inputs
 from compositing.memory import keep_freed_memory
+from compositing.photographs import decode_photograph
 from compositing.render import Layers, render
 from curation.sources import Source
 

@@ -51,10 +51,10 @@ def encode_png(grey: Image) -> bytes:
 
 def decode_rgb_layer(data: bytes) -> Image:
     """Decode a src, bgr or fgr layer to (H, W, 3) uint8 RGB. Raises ValueError where the bytes are damaged."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if image is None:
         raise ValueError(f"{len(data)} bytes are not a readable image")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def decode_grey_layer(data: bytes) -> Image:

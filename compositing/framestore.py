@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from compositing.codec import Image, decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
-from curation.images import decode_rgb
+from compositing.photographs import decode_photograph
 
 FGR_QUALITY = 98
 """JPEG quality of stored foregrounds, with full colour resolution. Composites are made from the stored pixels, so they
@@ -36,6 +36,9 @@ def read_frame(frames: Reader, row: Mapping[str, Any], dataset: Reader | None = 
     ``frames`` reads the frame store (``Source("data/frames")``). A foreground with ``stored`` false lies in the raw
     dataset (a JPEG release that needed no change); ``dataset`` then reads that root. Alpha is always in the store.
 
+    Always decoded whole: libjpeg's pictures of half the size take 0.75 of the time, but reduced further to 0.4 and 0.5
+    of the whole they left real foregrounds with 0.8 of their sharpness, softer than the scene around them.
+
     Raises ValueError where the row has no frame, the dataset is needed and not given, or the bytes do not fit the row.
     """
     name = f"{row['clip']} frame {row['frame']}"
@@ -44,7 +47,7 @@ def read_frame(frames: Reader, row: Mapping[str, Any], dataset: Reader | None = 
     if row["stored"]:
         fgr = decode_rgb_layer(frames.read(row["fgr"]))
     elif dataset is not None:
-        fgr = decode_rgb(dataset.read(row["fgr"]))
+        fgr = decode_photograph(dataset.read(row["fgr"]))
     else:
         raise ValueError(f"{name} is in the raw dataset, at {row['fgr']}; give read_frame a reader of its root")
     pha = decode_grey_layer(frames.read(row["pha"]))

@@ -1,20 +1,14 @@
 """What a plan row is made from: its photograph and its matte, read once and kept for a while."""
 
-import io
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
-import numpy as np
-import PIL.Image
-from PIL import ExifTags
-
 from compositing.codec import Image
 from compositing.framestore import read_frame
+from compositing.photographs import decode_photograph
 from curation.identity import content_id
-from curation.images import decode_rgb
 from curation.sources import Source
 
 CACHE_BYTES = 256 << 20
@@ -114,23 +108,3 @@ class Inputs:
             self._cache[key] = images
             while len(self._cache) > 1 and sum(i.nbytes for kept in self._cache.values() for i in kept) > CACHE_BYTES:
                 del self._cache[next(iter(self._cache))]
-
-
-def decode_photograph(data: bytes) -> Image:
-    """Decode a photograph as :func:`curation.images.decode_rgb` does, plain JPEG files in half the time.
-
-    cv2 decodes with the same library to the same pixels, and copies them once where Pillow does three times. It knows
-    less of damage, colour spaces and orientation: its way is for files that decode_rgb read before (their hash says so)
-    and that need nothing of the kind.
-    """
-    try:
-        head = PIL.Image.open(io.BytesIO(data), formats=("JPEG",))
-        plain = head.format == "JPEG" and head.mode in ("RGB", "L")
-        plain = plain and head.getexif().get(ExifTags.Base.Orientation, 1) == 1
-    except Exception:  # not a JPEG, or one with a broken header: decode_rgb says what is wrong, or copes
-        plain = False
-    if plain:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is not None:
-            return np.asarray(image, dtype=np.uint8)
-    return decode_rgb(data)

@@ -1,4 +1,4 @@
-"""Fitting the subject's colours to the scene: the light it stands in, and green left over from the studio."""
+"""Fitting the subject's colours to the light of the scene that it stands in."""
 
 from typing import NamedTuple
 
@@ -59,12 +59,3 @@ def matched(subject: Tones, scene: Tones, strength: float) -> tuple[NDArray[np.f
     colour = np.clip(change[:3] - change[1], -_MOST_COLOUR, _MOST_COLOUR)
     ratio = np.clip(scene.spread / max(subject.spread, 1e-3), _FLATTEST, 1 / _FLATTEST)
     return np.exp2(strength * (exposure + colour)), float(ratio**strength)
-
-
-def despill(linear: Float, strength: float) -> Float:
-    """Take green above the larger of red and blue away, a share ``strength`` (0 to 1) of it: straight linear RGB."""
-    if strength == 0:
-        return linear
-    red, green, blue = cv2.split(linear)
-    spill = np.maximum(green - cv2.max(red, blue), np.float32(0))
-    return np.asarray(cv2.merge([red, cv2.scaleAdd(spill, -strength, green), blue]), np.float32)

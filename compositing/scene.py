@@ -4,12 +4,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from compositing.blocks import by_rows
 from compositing.codec import Image
 from compositing.light import Float, bytes_to_linear
 from compositing.perturb import look
+from compositing.resample import area_taps, light_of
 
 
 def cut_scene(row: dict[str, Any], background: Image) -> Float:
@@ -21,15 +21,16 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
     x, y, w, h = crop_with_margin(row)
     size = (int(row["width"] + 2 * row["margin"]), int(row["height"] + 2 * row["margin"]))
     cut = _cut(background, x, y, w, h)
-    if row["bgr_flip"]:
-        cut = np.ascontiguousarray(cut[:, ::-1])
-    light: NDArray[Any] = bytes_to_linear(cut)
-    if (w, h) != size:
+    if (w, h) != size and w >= size[0] and h >= size[1]:
         # Area averaging is antialiased, but enlarges in blocks.
-        reduces = w >= size[0] and h >= size[1]
-        light = cv2.resize(light, size, interpolation=cv2.INTER_AREA if reduces else cv2.INTER_CUBIC)
+        across, down = area_taps(w, size[0]), area_taps(h, size[1])
+        light = light_of(background, (x, y), across.mirrored(w) if row["bgr_flip"] else across, down)
+    else:
+        light = bytes_to_linear(np.asarray(cv2.flip(cut, 1), np.uint8) if row["bgr_flip"] else cut)
+        if (w, h) != size:
+            light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_CUBIC), np.float32)
     gains = np.full(3, 2.0 ** row["bgr_exposure"])
-    return by_rows(look(gains, row["bgr_contrast"], row["bgr_saturation"]), np.asarray(light, np.float32))
+    return by_rows(look(gains, row["bgr_contrast"], row["bgr_saturation"]), light)
 
 
 def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:
@@ -43,4 +44,4 @@ def _cut(background: Image, x: int, y: int, w: int, h: int) -> Image:
     height, width = background.shape[:2]
     if x < 0 or y < 0 or x + w > width or y + h > height:
         raise ValueError(f"the crop {w}x{h} at ({x}, {y}) leaves the background of {width}x{height}; plan again")
-    return np.ascontiguousarray(background[y : y + h, x : x + w])
+    return background[y : y + h, x : x + w]

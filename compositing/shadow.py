@@ -28,7 +28,7 @@ def cast_shadow(row: dict[str, Any], subject: Warped, frame: tuple[int, int]) ->
         return None
     width, height = int(row["width"]), int(row["height"])
     sigma = row["shadow_blur"] * height
-    grain = max(1, min(8, int(sigma / _FINE)))  # a soft shadow is drawn small and enlarged
+    grain = _grain(sigma)
     coverage, span = _caster(subject, frame, grain)
     matrix = _throw(row, subject)
     warp = placing_matrix(coverage.shape, span, subject.box, matrix[:, :2], (matrix[0, 2], matrix[1, 2]), grain)
@@ -40,6 +40,11 @@ def cast_shadow(row: dict[str, Any], subject: Warped, frame: tuple[int, int]) ->
         whole = (size[0] * grain, size[1] * grain)
         factor = np.asarray(cv2.resize(factor, whole, interpolation=cv2.INTER_LINEAR), np.float32)
     return np.ascontiguousarray(factor[:height, :width])
+
+
+def _grain(sigma: float) -> int:
+    """Return how many pixels a pixel of a shadow may span: a soft one is drawn small and enlarged."""
+    return max(1, min(8, int(sigma / _FINE)))
 
 
 def _caster(subject: Warped, frame: tuple[int, int], grain: int) -> tuple[Float, Box]:
@@ -98,14 +103,26 @@ def contact_shadow(row: dict[str, Any], pha: Float) -> tuple[Float, tuple[slice,
     if foot >= height:  # it stands below the frame
         return None
     first, last = max(0, top - math.ceil(3 * down)), min(height, foot + math.ceil(4 * down))
-    band = np.zeros((last - first, width), np.float32)
+    # Drawn small where it is soft, in whole grains: the last one may reach beyond the frame.
+    grain = _grain(down)
+    rows_whole, columns_whole = (-(-size // grain) * grain for size in (last - first, width))
+    band = np.zeros((rows_whole, columns_whole), np.float32)
     # Lowered a little: the ground is touched by the sole, which is seen from above.
     lowered = round(down)
     span = pha[top:foot][: max(0, last - top - lowered)]
-    band[top - first + lowered : top - first + lowered + len(span)] = span
+    under = band[top - first + lowered : top - first + lowered + len(span)]
+    under[:, :width], under[:, width:] = span, span[:, -1:]
+    band[last - first :] = band[last - first - 1]
+    if grain > 1:
+        small = (columns_whole // grain, rows_whole // grain)
+        band = np.asarray(cv2.resize(band, small, interpolation=cv2.INTER_AREA), np.float32)
+    wide, down = wide / grain, down / grain
     band = np.asarray(cv2.GaussianBlur(band, (0, 0), wide, sigmaY=down, borderType=cv2.BORDER_REPLICATE), np.float32)
     peak = float(band.max())
     if peak <= 0:
         return None
     left = power(np.float32(1) - np.float32(row["contact_strength"] / peak) * band, 2.2)
-    return left, (slice(first, last), slice(0, width))
+    if grain > 1:
+        whole = (columns_whole, rows_whole)
+        left = np.asarray(cv2.resize(left, whole, interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.ascontiguousarray(left[: last - first, :width]), (slice(first, last), slice(0, width))

@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.blocks import by_rows
-from compositing.camera import streak
 from compositing.codec import Image
 from compositing.composite import joined
 from compositing.inputs import Matte
 from compositing.light import MID_GREY, Float
-from compositing.match import despill, matched, tones
-from compositing.perturb import defocus, look, warmth_gains
+from compositing.match import matched, tones
+from compositing.perturb import look, warmth_gains
 from compositing.shadow import cast_shadow, contact_shadow
-from compositing.subject import straight_colour, warp_subject
+from compositing.subject import alpha_of, blurred, straight_colour, warp_subject
 
 
 class Stage(NamedTuple):
@@ -65,18 +64,18 @@ def _as_first(row: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> Stage:
     subject = warp_subject(fgr, pha, row)
-    layer = streak(defocus(subject.layer, row["blur"]), row["motion"], row["motion_angle"])
-    alpha: Float = np.clip(layer[:, :, 3], 0, 1)
-    fill = despill(straight_colour(layer), row["despill"])
+    layer, window = blurred(subject, row["blur"], row["motion"], row["motion_angle"])
+    alpha = alpha_of(layer, window)
+    fill = straight_colour(layer, window, row["despill"])
     gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
         behind = by_rows(dimmed, behind, shadow)
     contact = contact_shadow(row, alpha)
     if contact is not None:
-        left, window = contact
+        left, beside = contact
         behind = behind.copy()
-        behind[window] *= left[:, :, None]
+        behind[beside] *= left[:, :, None]
     return Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
 
 

@@ -6,15 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blocks import by_rows, row_blocks
-from compositing.light import Float, bytes_to_linear
+from compositing.camera import streak
+from compositing.light import Float
+from compositing.perturb import defocus
 from compositing.placement import subject_matrix
-
-_TRUST = np.float32(1 / 510)
-"""Coverage at which a pixel's own colour and its surroundings' count the same: half a step of 8-bit alpha."""
-
-_SHARE = np.arange(256, dtype=np.float32) / np.float32(255)
-"""8-bit alpha as a share."""
+from compositing.pushpull import Window, carried_outward
+from compositing.resample import area_taps, premultiplied
 
 
 class Box(NamedTuple):
@@ -36,6 +33,8 @@ class Warped(NamedTuple):
 
     layer: Float
     """(H, W, 4): premultiplied linear RGB and alpha."""
+    window: Window
+    """The part of ``layer`` that may hold anything but zeros."""
     coverage: Float
     """(h, w): alpha at the composite's scale, not turned, ``span`` alone; what casts the shadow."""
     span: Box
@@ -56,38 +55,31 @@ def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, 
     x, y, w, h = cv2.boundingRect(pha)
     if not w:
         raise ValueError(f"the matte of {row['clip']} frame {row['frame']} is empty")
-    inside = np.s_[y : y + h, x : x + w]
-    layer: Float = by_rows(_premultiplied, np.ascontiguousarray(fgr[inside]), np.ascontiguousarray(pha[inside]))
     scale, width, height = float(row["fgr_scale"]), int(row["width"]), int(row["height"])
-    if scale < 1:
-        small = (max(1, round(w * scale)), max(1, round(h * scale)))
-        layer = np.asarray(cv2.resize(layer, small, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    shrink = min(scale, 1.0)
+    across, down = area_taps(w, max(1, round(w * shrink))), area_taps(h, max(1, round(h * shrink)))
+    layer = premultiplied(fgr, pha, (x, y), across, down)
     span, box = Box(x, y, w, h), Box(*(row[name] for name in ("box_x", "box_y", "box_w", "box_h")))
     matrix = subject_matrix(scale, row["fgr_rotate"], row["fgr_shear"], row["fgr_flip"])
     warp = placing_matrix(layer.shape, span, box, matrix, (row["fgr_x"], row["fgr_y"]))
-    placed = _placed(layer, warp, width, height)
-    return Warped(placed, np.ascontiguousarray(layer[:, :, 3]), span, box, matrix)
+    placed, window = _placed(layer, warp, width, height)
+    return Warped(placed, window, np.ascontiguousarray(layer[:, :, 3]), span, box, matrix)
 
 
-def _premultiplied(fgr: NDArray[np.uint8], pha: NDArray[np.uint8]) -> Float:
-    alpha = cv2.LUT(pha, _SHARE)
-    colour = cv2.multiply(bytes_to_linear(fgr), cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
-    return np.asarray(cv2.merge([colour, alpha]), dtype=np.float32)
-
-
-def _placed(layer: Float, warp: NDArray[np.float64], width: int, height: int) -> Float:
+def _placed(layer: Float, warp: NDArray[np.float64], width: int, height: int) -> tuple[Float, Window]:
     """Warp a layer into an empty frame; only the part of the frame that it can reach is worked on."""
     h, w = layer.shape[:2]
     corners = warp[:, :2] @ np.array([[-1, w, -1, w], [-1, -1, h, h]], dtype=np.float64) + warp[:, 2:]
     x0, y0 = (int(value) for value in np.clip(np.floor(corners.min(axis=1)) - 1, 0, (width, height)))
     x1, y1 = (int(value) for value in np.clip(np.ceil(corners.max(axis=1)) + 2, 0, (width, height)))
     frame: Float = np.zeros((height, width, 4), np.float32)
-    if x1 > x0 and y1 > y0:
-        moved = warp - np.array([[0, 0, x0], [0, 0, y0]], dtype=np.float64)
-        frame[y0:y1, x0:x1] = cv2.warpAffine(
-            layer, moved, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-        )
-    return frame
+    if x1 <= x0 or y1 <= y0:
+        return frame, Window(0, 0, 0, 0)
+    moved = warp - np.array([[0, 0, x0], [0, 0, y0]], dtype=np.float64)
+    window = Window(y0, y1, x0, x1)
+    part = frame[window.rows, window.columns]
+    cv2.warpAffine(layer, moved, (x1 - x0, y1 - y0), dst=part, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return frame, window
 
 
 def placing_matrix(
@@ -110,33 +102,36 @@ def placing_matrix(
     return np.asarray(both, dtype=np.float64)
 
 
-def straight_colour(layer: Float) -> Float:
+def blurred(subject: Warped, sigma: float, length: float, angle: float) -> tuple[Float, Window]:
+    """Return a subject's layer and the part of it that may hold anything; nothing else is worked on.
+
+    In place: out of focus by ``sigma`` pixels, and moved along ``length`` pixels at ``angle`` degrees while exposed.
+    """
+    if sigma <= 0 and length <= 0:
+        return subject.layer, subject.window
+    height, width = subject.layer.shape[:2]
+    # As far as a Gaussian of cv2 reaches, and a line's half with what interpolation adds.
+    window = subject.window.grown(4 * max(sigma, 0) + 1 + max(length, 0) / 2 + 2, height, width)
+    part = subject.layer[window.rows, window.columns]
+    part[...] = streak(defocus(np.ascontiguousarray(part), sigma), length, angle)
+    return subject.layer, window
+
+
+def alpha_of(layer: Float, window: Window) -> Float:
+    """Return a layer's alpha, (H, W) 0 to 1, of which only ``window`` holds any."""
+    alpha: Float = np.zeros(layer.shape[:2], np.float32)
+    if window.low > window.top and window.right > window.left:
+        part = cv2.extractChannel(layer[window.rows, window.columns], 3)
+        np.clip(part, np.float32(0), np.float32(1), out=alpha[window.rows, window.columns])
+    return alpha
+
+
+def straight_colour(layer: Float, window: Window | None = None, spill: float = 0.0) -> Float:
     """Divide colour by alpha where there is a subject, and carry it outward over the rest of the frame.
 
-    ``layer``: (H, W, 4) premultiplied. Returns (H, W, 3) straight colour, everywhere between the colours that are
-    there. A pyramid is averaged down to one pixel and filled in again on the way up, each pixel trusting its own colour
-    by its coverage (push-pull: Gortler et al., *The Lumigraph*, 1996, section 3.4).
+    ``layer``: (H, W, 4) premultiplied, of which only ``window`` holds anything (None: it may be anywhere); ``spill``:
+    the share of the green above the larger of red and blue, left over from the studio, that is taken away. Returns
+    (H, W, 3) straight colour, before that everywhere between the colours that are there. By push-pull, see
+    :func:`compositing.pushpull.carried_outward`.
     """
-    levels = [layer]
-    while max(levels[-1].shape[:2]) > 1:
-        h, w = levels[-1].shape[:2]
-        half = ((w + 1) // 2, (h + 1) // 2)
-        levels.append(np.asarray(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA), dtype=np.float32))
-    top = levels.pop()
-    filled: Float = np.asarray(top[:, :, :3] / np.maximum(top[:, :, 3:], 1e-12), dtype=np.float32)
-    for level in reversed(levels):
-        h, w = level.shape[:2]
-        filled = np.asarray(cv2.resize(filled, (w, h), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-        for rows in row_blocks(level.shape):
-            filled[rows] = _trusting(level[rows], filled[rows])
-    return filled
-
-
-def _trusting(level: Float, coarse: Float) -> Float:
-    """Mix a level's own colour, (H, W, 4) premultiplied, with what came from below, (H, W, 3), by its coverage."""
-    alpha = cv2.extractChannel(level, 3)
-    if not alpha.any():
-        return coarse
-    share = cv2.cvtColor(np.reciprocal(alpha + _TRUST), cv2.COLOR_GRAY2RGB)
-    colour = cv2.scaleAdd(coarse, float(_TRUST), cv2.cvtColor(level, cv2.COLOR_RGBA2RGB))
-    return np.asarray(cv2.multiply(colour, share), dtype=np.float32)
+    return carried_outward(layer, window or Window(0, layer.shape[0], 0, layer.shape[1]), spill)

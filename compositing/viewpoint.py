@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.light import Float
+from compositing.warp import CELL, STEEPEST, steepness, warp
 
-_CELL = 16
-"""Pixels between the points at which a displacement is worked out; smooth in between."""
 _RELIEF = 5
 """Nodes of a scene's depth along each side."""
 DEPTH = 2
@@ -63,22 +62,13 @@ def recapture(scene: Float, margin: int, view: Viewpoint, key: int = 0) -> Float
     height, width = scene.shape[0] - 2 * margin, scene.shape[1] - 2 * margin
     if view == Viewpoint():
         return scene[margin : margin + height, margin : margin + width]
-    back = np.asarray(np.linalg.inv(motion_matrix(width, height, view)), np.float64)
+    u, v = _sight(width, height, view, key)
+    u, v = u + margin, v + margin
     # Cubic: bilinear would make the plate softer than the source, a difference that no camera makes.
-    how, border = cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101
-    if view.parallax_x or view.parallax_y:
-        maps = _sight(width, height, back, view, key)
-        moved = cv2.remap(scene, maps + np.float32(margin), None, how, borderMode=border)  # type: ignore[call-overload]
-    else:
-        back[:2] += margin * back[2]
-        if view.tilt_x or view.tilt_y:
-            moved = cv2.warpPerspective(
-                scene, back, (width, height), flags=how | cv2.WARP_INVERSE_MAP, borderMode=border
-            )
-        else:
-            moved = cv2.warpAffine(
-                scene, back[:2], (width, height), flags=how | cv2.WARP_INVERSE_MAP, borderMode=border
-            )
+    if steepness(u, v) <= STEEPEST:
+        return warp(scene, u, v, height, width)
+    across, down = (_every_pixel(points, width, height) for points in (u, v))
+    moved = cv2.remap(scene, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(moved, np.float32)
 
 
@@ -91,14 +81,19 @@ def relief(columns: int, rows: int, key: int) -> Float:
     return np.asarray(np.float32(0.5) * ground + np.float32(0.5) * bumps, np.float32)
 
 
-def _sight(width: int, height: int, back: NDArray[np.float64], view: Viewpoint, key: int) -> Float:
-    """Return where each pixel of the moved camera looks in the window, (height, width, 2)."""
-    columns, rows = math.ceil(width / _CELL) + 2, math.ceil(height / _CELL) + 2
-    x, y = ((np.arange(count) - 0.5) * _CELL - 0.5 for count in (columns, rows))
-    across, down = np.meshgrid(x, y)
-    x, y, w = np.einsum("ij,jrc->irc", back, np.stack([across, down, np.ones_like(across)]))
-    near = relief(columns, rows, key)
-    points = np.stack([x / w - view.parallax_x * near, y / w - view.parallax_y * near], axis=2).astype(np.float32)
-    # A cell more on each side: enlarging repeats the outermost half cells.
-    whole = cv2.resize(points, (columns * _CELL, rows * _CELL), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(whole[_CELL : _CELL + height, _CELL : _CELL + width])
+def _sight(width: int, height: int, view: Viewpoint, key: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where the moved camera looks in the window, columns and rows, at the points that ``warp`` asks for."""
+    columns, rows = math.ceil(width / CELL) + 2, math.ceil(height / CELL) + 1
+    back = np.linalg.inv(motion_matrix(width, height, view))
+    across, down = np.meshgrid((np.arange(columns) - 1.0) * CELL, np.arange(rows) * float(CELL))
+    x, y, w = (row[0] * across + row[1] * down + row[2] for row in back)
+    near = relief(columns, rows, key) if view.parallax_x or view.parallax_y else np.float32(0)
+    return x / w - view.parallax_x * near, y / w - view.parallax_y * near
+
+
+def _every_pixel(points: NDArray[np.float64], width: int, height: int) -> Float:
+    """Fill in what lies between the points."""
+    columns = np.arange(width, dtype=np.float32) / CELL + 1
+    rows = np.arange(height, dtype=np.float32) / CELL
+    between = cv2.remap(points.astype(np.float32), *np.meshgrid(columns, rows), cv2.INTER_LINEAR)
+    return np.asarray(between, np.float32)

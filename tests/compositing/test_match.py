@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from compositing.match import despill, matched, tones
+from compositing.match import matched, tones
 from tests.compositing.composite_world import photograph
 
 
@@ -47,10 +47,3 @@ def test_only_what_is_weighted_counts():
     found = tones(picture, weight)
     assert found.mean == pytest.approx(-1, abs=1e-3) and found.spread == pytest.approx(0, abs=1e-3)
     assert tones(picture, np.zeros_like(weight)) is None
-
-
-def test_spill_is_green_alone():
-    light = np.float32([[[0.2, 0.5, 0.3], [0.4, 0.3, 0.2], [0.2, 0.3, 0.3]]])
-    assert despill(light, 1.0) == pytest.approx(np.float32([[[0.2, 0.3, 0.3], [0.4, 0.3, 0.2], [0.2, 0.3, 0.3]]]))
-    assert despill(light, 0.5)[0, 0, 1] == pytest.approx(0.4)
-    assert despill(light, 0.0) is light

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from compositing.camera import streak
 from compositing.light import bytes_to_linear, to_linear
+from compositing.perturb import defocus
 from compositing.placement import subject_matrix
-from compositing.subject import straight_colour, warp_subject
+from compositing.subject import alpha_of, blurred, straight_colour, warp_subject
 from tests.compositing.composite_world import figure, recipe
 
 
@@ -75,3 +77,18 @@ def test_reducing_is_antialiased():
     alpha = warp_subject(fgr, pha, recipe(fgr_scale=0.25, fgr_x=64.0, fgr_y=40.0)).layer[:, :, 3]
     assert alpha[40:56, 60:85] == pytest.approx(0.5, abs=0.05)
     assert to_linear(np.float32([[0.5]])) < 0.25
+
+
+@pytest.mark.parametrize("x", [64.0, 3.0, -400.0])
+def test_blur_is_worked_out_wherever_it_reaches(x):
+    """The whole frame blurred, at a place within it, at its border and out of sight."""
+    fgr, pha = figure()
+    row = recipe(fgr_scale=0.5, fgr_x=x, fgr_y=40.0)
+    layer = warp_subject(fgr, pha, row).layer
+    expected = streak(defocus(layer, 1.7), 9.0, 30.0)
+    found, window = blurred(warp_subject(fgr, pha, row), 1.7, 9.0, 30.0)
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert (alpha_of(found, window) == np.clip(found[:, :, 3], 0, 1)).all()
+    outside = found.copy()
+    outside[window.rows, window.columns] = 0
+    assert not outside.any()

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from compositing.inputs import decode_photograph
+from compositing.photographs import decode_photograph
 from curation.images import decode_rgb
 from tests.compositing.composite_world import photograph
 
@@ -37,7 +37,7 @@ def test_photographs_are_decoded_to_the_pixels_that_were_indexed(data):
 
 def test_plain_jpegs_take_the_short_way(monkeypatch):
     plain, turned = jpeg(), jpeg(orientation=6)
-    monkeypatch.setattr("compositing.inputs.decode_rgb", lambda data: np.zeros((1, 1, 3), np.uint8))
+    monkeypatch.setattr("compositing.photographs.decode_rgb", lambda data: np.zeros((1, 1, 3), np.uint8))
     assert decode_photograph(plain).shape == (83, 131, 3)
     assert decode_photograph(turned).shape == (1, 1, 3)
 
@@ -45,3 +45,8 @@ def test_plain_jpegs_take_the_short_way(monkeypatch):
 def test_what_cannot_be_decoded_still_says_why():
     with pytest.raises(ValueError, match="not an image"):
         decode_photograph(b"no picture at all")
+
+
+def test_a_jpeg_without_an_end_is_not_filled_up_with_grey():
+    with pytest.raises(ValueError, match="truncated"):
+        decode_photograph(jpeg()[:-500])
