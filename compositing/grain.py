@@ -107,7 +107,7 @@ def _tiles(stream: int) -> _Tiles:
     white = np.random.Generator(np.random.Philox(key=key)).standard_normal((TILE, TILE, 3), dtype=np.float32)
     wide = np.pad(white, ((TAPS, TAPS), (TAPS, TAPS), (0, 0)), mode="wrap")
     soft = cv2.GaussianBlur(wide, (TAPS, TAPS), SIGMA)[TAPS:-TAPS, TAPS:-TAPS]
-    return _Tiles(*(_stored(values) for values in (white, soft)))
+    return _Tiles(_stored(white), _stored(np.asarray(soft, np.float32)))
 
 
 def _stored(values: Float) -> NDArray[np.int16]:

@@ -135,9 +135,9 @@ class Look:
         self._table: Float = _NO_TABLE if factor == 1 else curve_table(lambda light: contrast(light, factor), _TOP)
         self._saturation = np.float32(saturation)
 
-    def __call__(self, linear: Float) -> Float:
-        """Return light, (H, W, 3), as it looks, clipped to 0..1."""
-        seen = np.empty(linear.shape, np.float32)
+    def __call__(self, linear: Float, out: Float | None = None) -> Float:
+        """Return light, (H, W, 3), as it looks, clipped to 0..1; in ``out``, which may be ``linear``, where given."""
+        seen = np.empty(linear.shape, np.float32) if out is None else out
         looked(linear, self._gains, self._table, np.float32(_TOP), self._saturation, _LUMA, seen)
         return seen
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -23,11 +24,11 @@ from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.inputs import InputRoots, Inputs, Matte
 from compositing.light import Float, to_bytes
-from compositing.perturb import tint
+from compositing.rows import laid_over
 from compositing.scene import cut_scene
 from compositing.sensor import Picture, Sensor, develop
 from compositing.shards import Sample, decode_sample, matching
-from compositing.stage import Stage, dimmed, empty_stage, set_stage
+from compositing.stage import Stage, empty_stage, set_stage
 from compositing.tables import FRAMES, LAYERS, PLAN
 from compositing.viewpoint import Viewpoint, recapture
 from curation.tables import read_table
@@ -97,28 +98,37 @@ def _exposure(row: dict[str, Any], scene: Float, stage: Stage) -> _Exposure:
 
     Uneven light and metering act on both. The whole of neither is ever held in memory.
     """
+    gains = np.ones(3, np.float32)
 
-    def taken(part: Any) -> tuple[Float, Float]:
-        fill, alpha, behind = (np.ascontiguousarray(layer[part]) for layer in stage[:3])
-        colour = stage.look(fill)
-        return colour, composite_in(row["space"], colour, alpha, behind)
+    def taken(layers: Iterable[Float]) -> tuple[Float, Float]:
+        fill, alpha, behind, shade, light = layers
+        colour, seen = stage.look(fill), np.empty_like(fill)
+        if row["space"] == "linear":
+            laid_over(colour, alpha, behind, shade, gains, light, seen)
+        else:
+            mixed = composite_in(row["space"], colour, alpha, behind if not len(shade) else dimmed(behind, shade))
+            # Nobody before it: what is left is gains and uneven light.
+            laid_over(colour, np.zeros_like(alpha), mixed, _NONE, gains, light, seen)
+        return colour, seen
 
-    sparse = np.s_[::STRIDE, ::STRIDE]
-    gains = np.ones(3)
+    layers = stage[:4]
     if row["metering"] or row["metering_colour"]:
-        gains = metered(scene[sparse], taken(sparse)[1], row["metering"], row["metering_colour"])
-    light: Float | None = None
+        sparse = [np.ascontiguousarray(layer[::STRIDE, ::STRIDE]) for layer in (*layers, scene)]
+        measured = metered(sparse[-1], taken([*sparse[:4], _NONE])[1], row["metering"], row["metering_colour"])
+        gains[:] = measured
+    light = _NONE
     if row["shading"] > 0:
         height, width = stage.alpha.shape
         light = uneven(width, height, row["shading"], row["shading_angle"])
+    return lambda rows: taken(np.ascontiguousarray(layer[rows]) for layer in (*layers, light))
 
-    def exposed(rows: slice) -> tuple[Float, Float]:
-        colour, seen = (tint(image, gains) for image in taken(rows))
-        if light is not None:
-            colour, seen = (dimmed(image, light[rows]) for image in (colour, seen))
-        return colour, seen
 
-    return exposed
+_NONE = np.empty((0, 0), np.float32)
+
+
+def dimmed(image: Float, light: Float) -> Float:
+    """Multiply an image, (H, W, 3), by the share of light, (H, W)."""
+    return np.asarray(cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB)), np.float32)
 
 
 def _shaken(row: dict[str, Any], expose: _Exposure, alpha: Float) -> tuple[_Exposure, Float]:

@@ -1,17 +1,18 @@
 """Pixel by pixel arithmetic on rows of linear light, compiled: what most of a composite's values go through.
 
 The same steps as NumPy or OpenCV calls read and write the picture once for each of them; compiled together they do so
-once, and took a quarter of the time. Kernels are strict: no fast-math, nothing in parallel, float32 throughout, so that
-the values are the same on every processor. They compile when first called and are then found in a cache.
+once, and took a quarter of the time. Strict arithmetic in float32 throughout, so that
+the values are the same on every processor (see ``compositing.compiled``).
 
-Light is (h, W, 3), some rows of a picture; all arrays are C-contiguous, and what a kernel fills comes as ``out``.
+Light is (h, W, 3), some rows of a picture; all arrays are C-contiguous.
 """
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from compositing.compiled import compiled
 
 Float = NDArray[np.float32]
 
@@ -22,15 +23,12 @@ TAPS = 5
 
 _F = np.float32
 _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
-# nogil: threads of a live loader render side by side.
-compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
-
 # Loops stay apart where one part can use vectors and the next cannot: a look-up in a table does not.
 # ``x if x > y else y`` compiles to one instruction; max() also asks for values that are no number.
 
 
 @compiled
-def toned(light: Any, table: Any, top: np.float32, out: Any) -> None:  # pragma: no cover
+def toned(light: Any, table: Any, top: np.float32, out: Any) -> None:
     """Send light through a table (TABLE_SIZE + 1,) of :func:`compositing.light.curve_table`, clipped to 0..``top``."""
     flat_light, flat_out = light.reshape(len(light), -1), out.reshape(len(out), -1)
     size = flat_light.shape[1]
@@ -48,19 +46,21 @@ def toned(light: Any, table: Any, top: np.float32, out: Any) -> None:  # pragma:
 
 
 @compiled
-def looked(  # pragma: no cover
-    light: Any, gains: Any, table: Any, top: np.float32, saturation: np.float32, luma: Any, out: Any
-) -> None:
-    """Give light its gains (3,), its contrast (a table, or an empty one for none), its saturation; clip to 0..1."""
+def looked(light: Any, gains: Any, table: Any, top: np.float32, saturation: np.float32, luma: Any, out: Any) -> None:
+    """Give light its gains (3,), its contrast (a table, or an empty one for none), its saturation; clip to 0..1.
+
+    ``out`` may be ``light``.
+    """
     width = light.shape[1]
     flat_light, flat_out = light.reshape(len(light), -1), out.reshape(len(out), -1)
-    index, grey, gain = np.empty(3 * width, np.int32), np.empty(3 * width, _F), np.empty(3 * width, _F)
+    index, grey = np.empty(3 * width, np.int32), np.empty(3 * width, _F)
+    made, gain = np.empty(3 * width, _F), np.empty(3 * width, _F)
     scale = _F(TABLE_SIZE) / np.sqrt(top)
     for p in range(width):
         for c in range(3):
             gain[3 * p + c] = gains[c]
     for y in range(len(flat_light)):
-        row, made = flat_light[y], flat_out[y]
+        row, last = flat_light[y], flat_out[y]
         for i in range(3 * width):
             made[i] = row[i] * gain[i]
         if len(table):
@@ -81,13 +81,11 @@ def looked(  # pragma: no cover
         for i in range(3 * width):
             x = made[i]
             x = x if x > _ZERO else _ZERO
-            made[i] = x if x < _ONE else _ONE
+            last[i] = x if x < _ONE else _ONE
 
 
 @compiled
-def laid_over(  # pragma: no cover
-    colour: Any, alpha: Any, behind: Any, shade: Any, gains: Any, uneven: Any, seen: Any
-) -> None:
+def laid_over(colour: Any, alpha: Any, behind: Any, shade: Any, gains: Any, uneven: Any, seen: Any) -> None:
     """Composite and expose: ``seen`` becomes (behind + alpha (colour - behind)) times gains (3,) and ``uneven``.
 
     ``alpha``, (h, W); ``shade``, (h, W): the share of light that shadows leave on ``behind``; ``uneven``, (h, W):
@@ -121,7 +119,7 @@ def laid_over(  # pragma: no cover
 
 
 @compiled
-def _widened(values: Any, wide: Any) -> None:  # pragma: no cover
+def _widened(values: Any, wide: Any) -> None:
     for p in range(len(values)):
         x = values[p]
         wide[3 * p] = x
@@ -130,9 +128,7 @@ def _widened(values: Any, wide: Any) -> None:  # pragma: no cover
 
 
 @compiled
-def grainy(  # pragma: no cover
-    light: Any, gains: Any, top: int, pieces: Any, sharp: Any, soft: Any, spread: Any, out: Any
-) -> None:
+def grainy(light: Any, gains: Any, top: int, pieces: Any, sharp: Any, soft: Any, spread: Any, out: Any) -> None:
     """Light times gains (3,), clipped to 0..1, plus noise of variance ``spread[0] + spread[1] * light``.
 
     The noise is ``spread[2] * sharp + spread[3] * soft``: two tiles of int16, (T, 3 T), from the places that
@@ -155,7 +151,7 @@ def grainy(  # pragma: no cover
 
 
 @compiled
-def noise(y: int, pieces: Any, sharp: Any, soft: Any, spread: Any, field: Any) -> None:  # pragma: no cover
+def noise(y: int, pieces: Any, sharp: Any, soft: Any, spread: Any, field: Any) -> None:
     """Fill ``field``, (3 W,), with the noise of a picture's row ``y``; see :func:`grainy`.
 
     ``pieces``: (down, across, 5) int64, a place in the tiles for each square of the picture: its side, y, x, 1 if it is
@@ -176,7 +172,7 @@ def noise(y: int, pieces: Any, sharp: Any, soft: Any, spread: Any, field: Any) -
 
 
 @compiled
-def sharpened(display: Any, kernel: Any, amount: np.float32, out: Any) -> None:  # pragma: no cover
+def sharpened(display: Any, kernel: Any, amount: np.float32, out: Any) -> None:
     """Sharpen display values by an unsharp mask and round them to bytes: (n + 4, W, 3) float32 -> (n, W, 3) uint8.
 
     ``kernel``, (3,): the blur's weights from its middle outward. The picture's left and right border are repeated.

@@ -5,10 +5,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from compositing.blocks import by_rows
 from compositing.codec import Image
 from compositing.light import Float, bytes_to_linear
-from compositing.perturb import look
+from compositing.perturb import Look
 from compositing.resample import area_taps, light_of
 
 
@@ -30,7 +29,7 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
         if (w, h) != size:
             light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_CUBIC), np.float32)
     gains = np.full(3, 2.0 ** row["bgr_exposure"])
-    return by_rows(look(gains, row["bgr_contrast"], row["bgr_saturation"]), light)
+    return Look(gains, row["bgr_contrast"], row["bgr_saturation"])(light, out=light)
 
 
 def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -72,10 +72,10 @@ class Picture:
 
         Clipped to full well, grain added in light, then the tone curve, raised to ``gamma``.
         """
-        light = np.empty_like(linear)
         if self._grain is None:
-            np.multiply(linear, self._gains, out=light)
+            light = linear if (self._gains == 1).all() else linear * self._gains
         else:
+            light = np.empty_like(linear)
             grainy(linear, self._gains, rows.start, self._grain.pieces, *self._grain.tiles, self._spread, light)
         if not self._sensor.sharpen:
             toned(light, self._curve, _TOP, self._made[rows])

@@ -1,19 +1,16 @@
 """What stands before the camera: the scene, the subjects in its light, their shadows on it."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blocks import by_rows
 from compositing.codec import Image
 from compositing.composite import joined
 from compositing.inputs import Matte
 from compositing.light import MID_GREY, Float
 from compositing.match import matched, tones
-from compositing.perturb import look, warmth_gains
+from compositing.perturb import Look, warmth_gains
 from compositing.shadow import cast_shadow, contact_shadow
 from compositing.subject import alpha_of, blurred, straight_colour, warp_subject
 
@@ -26,18 +23,20 @@ class Stage(NamedTuple):
     alpha: Float
     """(H, W), 0 to 1."""
     behind: Float
-    """(H, W, 3) the scene with the subjects' shadows."""
-    look: Callable[[Float], Float]
+    """(H, W, 3) the scene."""
+    shade: Float
+    """(H, W): the share of its light that the subjects' shadows leave, or (0, 0) where none falls."""
+    look: Look
     """The gains, contrast and saturation still to be given to ``fill``."""
 
 
-def _as_it_is() -> Callable[[Float], Float]:
-    return look(np.ones(3), 1.0, 1.0)
+_AS_IT_IS = Look(np.ones(3))
+_NO_SHADE = np.empty((0, 0), np.float32)
 
 
 def empty_stage(behind: Float) -> Stage:
     """Nobody before a scene, (H, W, 3): alpha is 0, and the colour a mid grey that stands for none."""
-    return Stage(np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, _as_it_is())
+    return Stage(np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, _NO_SHADE, _AS_IT_IS)
 
 
 def set_stage(row: dict[str, Any], first: Matte, second: Matte | None, behind: Float) -> Stage:
@@ -46,14 +45,14 @@ def set_stage(row: dict[str, Any], first: Matte, second: Matte | None, behind: F
     ``row``: a PLAN row; ``first``, ``second``: mattes, the second where the row names one; ``behind``: (H, W, 3).
     Raises ValueError for an empty matte or a second one that is missing.
     """
-    front = _fitted_in(row, *first, behind)
+    front = _fitted_in(row, *first, behind, _NO_SHADE)
     if row["second_frame_id"] is None:
         return front
     if second is None:
         raise ValueError(f"composite {row['composite_id']} shows two subjects: give render the second matte, too")
-    back = _fitted_in(row | _as_first(row), *second, front.behind)
-    fill, alpha = joined(by_rows(front.look, front.fill), front.alpha, by_rows(back.look, back.fill), back.alpha)
-    return Stage(fill, alpha, back.behind, _as_it_is())
+    back = _fitted_in(row | _as_first(row), *second, behind, front.shade)
+    fill, alpha = joined(front.look(front.fill), front.alpha, back.look(back.fill), back.alpha)
+    return Stage(fill, alpha, behind, back.shade, _AS_IT_IS)
 
 
 def _as_first(row: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def _as_first(row: dict[str, Any]) -> dict[str, Any]:
     return matte | {f"fgr_{name}": row[f"second_{name}"] for name in ("flip", "scale", "x", "y", "rotate", "shear")}
 
 
-def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> Stage:
+def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float, shade: Float) -> Stage:
     subject = warp_subject(fgr, pha, row)
     layer, window = blurred(subject, row["blur"], row["motion"], row["motion_angle"])
     alpha = alpha_of(layer, window)
@@ -70,18 +69,13 @@ def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float) -> St
     gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
-        behind = by_rows(dimmed, behind, shadow)
+        shade = shadow if not len(shade) else shade * shadow
     contact = contact_shadow(row, alpha)
     if contact is not None:
         left, beside = contact
-        behind = behind.copy()
-        behind[beside] *= left[:, :, None]
-    return Stage(fill, alpha, behind, look(gains, contrast, row["fgr_saturation"]))
-
-
-def dimmed(image: Float, light: Float) -> Float:
-    """Multiply an image, (H, W, 3), by the share of light, (H, W)."""
-    return np.asarray(cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB)), np.float32)
+        shade = shade.copy() if len(shade) else np.ones_like(alpha)
+        shade[beside] *= left
+    return Stage(fill, alpha, behind, shade, Look(gains, contrast, row["fgr_saturation"]))
 
 
 def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from compositing.light import to_display
-from compositing.sensor import TILE, Grain, Sensor, add_grain, blend, develop, sharpen, sharpened_bytes, tone_curve
+from compositing.rows import grainy
+from compositing.grain import TILE, Grain, blend
+from compositing.sensor import Picture, Sensor, develop, grain_variance, sharpen, tone_curve
 
 
 def grain(shape, white, key, stream):
@@ -62,10 +64,12 @@ def test_level_and_correlation_are_those_of_the_finished_picture(correlation, am
 
 
 def test_shot_noise_grows_with_light_and_read_noise_does_not():
-    field = grain((400, 400), 1.0, 1, 0)
-
     def variance(light, read):
-        return float((add_grain(np.full((400, 400, 3), light, np.float32), 0.01, read, field) - light).var())
+        grain = Grain((400, 400, 3), 1.0, 1, 0)
+        spread = np.array([*grain_variance(0.01, read), *grain.shares], np.float32)
+        given, found = np.full((400, 400, 3), light, np.float32), np.empty((400, 400, 3), np.float32)
+        grainy(given, np.ones(3, np.float32), 0, grain.pieces, *grain.tiles, spread, found)
+        return float((found - given).var())
 
     assert variance(0.8, 0.0) / variance(0.2, 0.0) == pytest.approx(4, rel=1e-2)
     assert variance(0.8, 1.0) / variance(0.2, 1.0) == pytest.approx(1, rel=1e-2)
@@ -92,9 +96,9 @@ def test_noise_falls_with_brightness_as_in_a_real_camera():
 def test_without_noise_only_the_tone_curve_is_left():
     ramp = np.linspace(0, 1, 300, dtype=np.float32).reshape(1, 100, 3).repeat(4, axis=0)
     quiet = Sensor(0.0, 0.5, 0.5, 0.0, 0.0)
-    assert (develop(ramp, quiet, 1.0, 1, 0) == np.rint(to_display(ramp) * 255)).all()
+    assert np.abs(develop(ramp, quiet, 1.0, 1, 0) - to_display(ramp) * 255).max() <= 0.56
     assert (develop(ramp * 3, quiet, 1.0, 1, 0)[:, 34:] == 255).all()
-    assert np.abs(develop(ramp, quiet, 1.2, 1, 0) - to_display(ramp) ** 1.2 * 255).max() <= 0.51
+    assert np.abs(develop(ramp, quiet, 1.2, 1, 0) - to_display(ramp) ** 1.2 * 255).max() <= 0.56
 
 
 def test_sharpening_overshoots_at_an_edge_and_leaves_the_mean():
@@ -106,10 +110,15 @@ def test_sharpening_overshoots_at_an_edge_and_leaves_the_mean():
     assert sharpen(step, 0.0) is step
 
 
-def test_sharpening_in_slabs_is_sharpening():
-    picture = np.random.default_rng(1).random((150, 40, 3), dtype=np.float32)
-    whole = np.clip(sharpen(picture, 0.4), 0, 1) * 255
-    assert np.abs(sharpened_bytes(picture, 0.4) - whole).max() <= 0.501
+@pytest.mark.parametrize("heights", [[150], [1, 1, 1, 147], [2, 3, 145], [100, 49, 1], [1], [2], [1, 1]])
+def test_a_picture_developed_by_rows_is_the_picture_sharpened_whole(heights):
+    light = np.random.default_rng(1).random((sum(heights), 40, 3), dtype=np.float32)
+    picture, top = Picture(light.shape, Sensor(0.0, 0.0, 0.0, 0.0, 0.4), 1.0, 1, 0), 0
+    for height in heights:
+        picture.expose(slice(top, top + height), light[top : top + height])
+        top += height
+    whole = np.clip(sharpen(to_display(light), 0.4), 0, 1) * 255
+    assert np.abs(picture.finished() - whole).max() <= 0.6
 
 
 def test_the_tone_curve_keeps_its_ends_and_mid_grey_and_is_flat_at_both_ends():
