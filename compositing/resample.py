@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.compiled import compiled
-from compositing.light import Float, bytes_to_linear
+from compositing.light import LUMA, Float, bytes_to_linear
 
 Bytes = NDArray[np.uint8]
 
-_NONE = np.float32(0)
+_NONE, _ALL = np.float32(0), np.float32(1)
+_LUMA = np.array(LUMA, np.float32)
 _1, _2, _3, _4 = (np.uintp(step) for step in (1, 2, 3, 4))
 """An index known not to be negative needs no check."""
 _TABLE = bytes_to_linear(np.arange(256, dtype=np.uint8)).ravel()
@@ -39,13 +40,16 @@ def area_taps(before: int, after: int) -> Taps:
     return Taps(first, np.ascontiguousarray(weight[:, :used]))
 
 
-def light_of(image: Bytes, corner: tuple[int, int], across: Taps, down: Taps) -> Float:
-    """Return a part of a picture, (H, W, 3) 8-bit display values, resampled in linear light: (rows, columns, 3).
+def light_of(
+    image: Bytes, corner: tuple[int, int], across: Taps, down: Taps, table: Float = _TABLE, saturation: float = 1.0
+) -> Float:
+    """Return a part of a picture, (H, W, 3) 8-bit display values, resampled in linear light: (rows, columns, 3), 0..1.
 
-    ``corner``: x and y where ``across`` and ``down`` begin to count.
+    ``corner``: x and y where ``across`` and ``down`` begin to count. ``table``, (256,): the light of each display
+    value; ``saturation`` is given afterwards, see :func:`compositing.perturb.saturation_matrix`.
     """
     out = np.empty((len(down.first), len(across.first), 3), np.float32)
-    _light(plain(image), _TABLE, *corner, *across, *down, out)
+    _light(plain(image), table, *corner, *across, *down, np.float32(saturation), _LUMA, out)
     return out
 
 
@@ -104,6 +108,8 @@ def _light(
     x_weight: Float,
     y_first: NDArray[np.int64],
     y_weight: Float,
+    saturation: np.float32,
+    luma: Float,
     out: Float,
 ) -> None:
     begin, width = 3 * left, 3 * (x_first.max() + x_weight.shape[1])
@@ -127,7 +133,14 @@ def _light(
                 red += w * total[o]
                 green += w * total[o + _1]
                 blue += w * total[o + _2]
-            row[x, 0], row[x, 1], row[x, 2] = red, green, blue
+            if saturation != _ALL:
+                grey = luma[0] * red + luma[1] * green + luma[2] * blue
+                red = grey + saturation * (red - grey)
+                green = grey + saturation * (green - grey)
+                blue = grey + saturation * (blue - grey)
+            row[x, 0] = min(max(red, _NONE), _ALL)
+            row[x, 1] = min(max(green, _NONE), _ALL)
+            row[x, 2] = min(max(blue, _NONE), _ALL)
 
 
 @compiled

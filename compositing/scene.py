@@ -7,7 +7,7 @@ import numpy as np
 
 from compositing.codec import Image
 from compositing.light import Float, bytes_to_linear
-from compositing.perturb import Look
+from compositing.perturb import Look, contrast
 from compositing.resample import area_taps, light_of
 
 
@@ -20,16 +20,18 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
     x, y, w, h = crop_with_margin(row)
     size = (int(row["width"] + 2 * row["margin"]), int(row["height"] + 2 * row["margin"]))
     cut = _cut(background, x, y, w, h)
-    if (w, h) != size and w >= size[0] and h >= size[1]:
+    # Exposure and contrast on the photograph's own pixels: there are but 256 values.
+    shown = np.arange(256, dtype=np.uint8)[None]
+    table = contrast(bytes_to_linear(shown) * np.float32(2.0 ** row["bgr_exposure"]), row["bgr_contrast"]).ravel()
+    if w >= size[0] and h >= size[1]:
         # Area averaging is antialiased, but enlarges in blocks.
         across, down = area_taps(w, size[0]), area_taps(h, size[1])
-        light = light_of(background, (x, y), across.mirrored(w) if row["bgr_flip"] else across, down)
-    else:
-        light = bytes_to_linear(np.asarray(cv2.flip(cut, 1), np.uint8) if row["bgr_flip"] else cut)
-        if (w, h) != size:
-            light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_CUBIC), np.float32)
-    gains = np.full(3, 2.0 ** row["bgr_exposure"])
-    return Look(gains, row["bgr_contrast"], row["bgr_saturation"])(light, out=light)
+        if row["bgr_flip"]:
+            across = across.mirrored(w)
+        return light_of(background, (x, y), across, down, table, row["bgr_saturation"])
+    light = np.asarray(cv2.LUT(cv2.flip(cut, 1) if row["bgr_flip"] else cut, table), np.float32)
+    light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_CUBIC), np.float32)
+    return Look(np.ones(3), saturation=row["bgr_saturation"])(light, out=light)
 
 
 def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -40,4 +40,6 @@ def test_a_table_is_the_curve_to_a_fraction_of_a_rounding(curve, top):
 def test_a_table_of_bytes_gives_bytes_and_clips():
     table = to_bytes(curve_table(to_display))
     values = np.float32([[[-1.0, 0.0, 0.2158605], [1.0, 3.0, 0.0]]])
-    assert look_up(values, table).tolist() == [[[0, 0, 128], [255, 255, 0]]] and look_up(values, table).dtype == np.uint8
+    assert (
+        look_up(values, table).tolist() == [[[0, 0, 128], [255, 255, 0]]] and look_up(values, table).dtype == np.uint8
+    )

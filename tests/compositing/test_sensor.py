@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from compositing.grain import TILE, Grain, blend
 from compositing.light import to_display
 from compositing.rows import grainy
-from compositing.grain import TILE, Grain, blend
 from compositing.sensor import Picture, Sensor, develop, grain_variance, sharpen, tone_curve
 
 
