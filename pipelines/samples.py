@@ -6,9 +6,13 @@ depend on the code that renders: a refactoring that changes no shard does not tr
 
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from compositing.inputs import InputRoots
 from compositing.render import PlanReader
 from compositing.shards import ShardReader
+from compositing.tables import PLAN as TABLE_OF_PLAN
+from curation.tables import read_table
 from pipelines.params import Params
 from pipelines.paths import roots
 from training.config import TrainParams
@@ -24,3 +28,17 @@ def open_reader(params: Params, train: TrainParams, set_name: str) -> ShardReade
     raw = roots(params)
     inputs = InputRoots(raw.places365, FRAME_STORE, raw.videomatte)
     return PlanReader(PLAN, FRAMES, inputs, set_name, fgr_quality=params.render.fgr_quality)
+
+
+def plan_space(plan: Path = PLAN) -> str:
+    """What alpha mixes in a plan's composites, ``linear`` or ``display``: one space, for a network learns one.
+
+    Raises FileNotFoundError for a missing plan, ValueError where it mixes both.
+    """
+    spaces = pc.unique(read_table(TABLE_OF_PLAN, plan, ["space"])["space"]).to_pylist()
+    if len(spaces) != 1:
+        raise ValueError(
+            f"{plan}: alpha mixes {' and '.join(sorted(spaces)) or 'nothing'} in it; expected one value of "
+            "plan.look.space: plan again with 'dvc repro plan'"
+        )
+    return str(spaces[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from curation.identity import file_id
 from pipelines.paths import find_weights
 from pipelines.progress import Progress
-from pipelines.samples import TABLE, open_reader
+from pipelines.samples import TABLE, open_reader, plan_space
 from pipelines.stage import METRICS, Stage, require_extra
 from training.config import TrainParams
 
@@ -38,5 +38,6 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
             data=file_id(TABLE),
             init=init,
             progress=lambda step, note: bar.advance(step - bar.done, note),
+            space=plan_space(),
         )
     stage.work.link_file(made, MODELS / made.name)

@@ -55,6 +55,7 @@ def train(
     data: str,
     init: Path | None = None,
     progress: Progress | None = None,
+    space: str = "linear",
 ) -> Path:
     """Train the base or the refine network and write its weights to ``folder/KIND.safetensors``.
 
@@ -70,6 +71,7 @@ def train(
         data: fingerprint of the samples; resuming with another one is refused.
         init: weights to start from, of the base or the refine network; parts that it lacks start from ``params.seed``.
         progress: told after each step.
+        space: what alpha mixes in the samples, ``linear`` or ``display``; travels with the weights.
 
     Raises:
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
@@ -90,11 +92,11 @@ def train(
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
     with reproducible(device, params.threads):
         run = _Run(kind, params, readers, fabric, init)
-        made_with = {"kind": kind, "data": data, **params.model_dump(mode="json")}
+        made_with = {"kind": kind, "data": data, "space": space, **params.model_dump(mode="json")}
         state = run.resume(folder / CHECKPOINTS, made_with)
         with Record(curves, state) as record:
             run.go(record, folder / CHECKPOINTS, made_with, progress)
-        return run.save(folder / f"{kind}.safetensors")
+        return run.save(folder / f"{kind}.safetensors", space)
 
 
 def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
@@ -253,8 +255,8 @@ class _Run:
         scaler = self.fabric.strategy.precision.state_dict()
         checkpoint.save(folder, Checkpoint(self.step, tensors, record.state, scaler, dict(made_with)))
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: Path, space: str) -> Path:
         """Write the finished weights, with what is needed to build the network again from the file alone."""
         config = self.params.model_dump(mode="json")
-        weights.save(self.best, path, {"steps": self.step, "seed": self.params.seed, "config": config})
+        weights.save(self.best, path, {"steps": self.step, "seed": self.params.seed, "space": space, "config": config})
         return path

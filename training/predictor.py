@@ -8,9 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compositing.composite import composite_in
+from compositing.light import bytes_to_linear, to_bytes, to_display
 from training.network import RefineNetwork
 from training.network.inference import for_inference
-from training.network.weights import load_refine
+from training.network.weights import PUBLISHED_SPACE, load_refine, load_space
 
 Bytes = NDArray[np.uint8]
 
@@ -27,7 +29,9 @@ class Matte(NamedTuple):
 class MattingPredictor:
     """Runs a refine network on images of any size."""
 
-    def __init__(self, network: RefineNetwork, device: str = "cpu") -> None:
+    def __init__(self, network: RefineNetwork, device: str = "cpu", space: str = PUBLISHED_SPACE) -> None:
+        """``space``: what alpha mixed in training, ``linear`` light or ``display`` values."""
+        self.space = space
         self.network = for_inference(network).to(device)
         self.device = device
         self._background: Tensor | None = None
@@ -35,7 +39,7 @@ class MattingPredictor:
     @classmethod
     def from_pretrained(cls, path: str | Path, device: str = "cpu") -> Self:
         """Load weights that ``train_refine`` wrote. Raises FileNotFoundError or ValueError naming the file."""
-        return cls(load_refine(Path(path)), device)
+        return cls(load_refine(Path(path)), device, load_space(Path(path)))
 
     def set_background(self, image: Bytes) -> None:
         """Take the captured background, (H, W, 3) RGB uint8, of the frames' size."""
@@ -56,6 +60,18 @@ class MattingPredictor:
         found = self.network(src, self._background)
         alpha, foreground = (_bytes(layer[0]) for layer in (found.pha, found.fgr))
         return Matte(alpha[..., 0], foreground)
+
+    def composite(self, matte: Matte, backdrop: Bytes) -> Bytes:
+        """Lay a matte over another background, (H, W, 3) RGB uint8, as alpha was meant: in the space of training.
+
+        Raises ValueError where the sizes differ.
+        """
+        if backdrop.shape != matte.foreground.shape:
+            (height, width), (rows, columns) = matte.alpha.shape, backdrop.shape[:2]
+            raise ValueError(f"the matte is {width}x{height}, the backdrop {columns}x{rows}; resize the backdrop")
+        fgr, bgr = bytes_to_linear(matte.foreground), bytes_to_linear(backdrop)
+        alpha = matte.alpha.astype(np.float32) / np.float32(255)
+        return to_bytes(to_display(composite_in(self.space, fgr, alpha, bgr)))
 
     def _tensor(self, image: Bytes) -> Tensor:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

@@ -114,7 +114,7 @@ def test_the_file_says_what_it_is(run, make_params):
     params = make_params(steps=1)
     run(params)
     path = run.folder / "run" / "base.safetensors"
-    assert load_metadata(path) == {"steps": 1, "seed": 1, "config": params.model_dump(mode="json")}
+    assert load_metadata(path) == {"steps": 1, "seed": 1, "space": "linear", "config": params.model_dump(mode="json")}
     assert load_base(path).backbone_name == "mobilenetv2"
 
 

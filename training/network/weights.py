@@ -24,6 +24,9 @@ HEADER = "cleanplate"
 
 REFINER = "refiner."
 
+PUBLISHED_SPACE = "display"
+"""What alpha mixed in the composites that the published weights were trained on."""
+
 
 class Report(NamedTuple):
     """What became of each name when weights were put into a network; sorted."""
@@ -109,6 +112,19 @@ def load_metadata(path: Path) -> dict[str, Any]:
     return found
 
 
+def load_space(path: Path) -> str:
+    """What alpha mixes for a network's weights: ``linear`` light, or ``display`` values for files that do not say.
+
+    Raises ValueError where the file names another space.
+    """
+    space = str(load_metadata(path).get("space", PUBLISHED_SPACE))
+    if space not in ("linear", "display"):
+        raise ValueError(
+            f"weights: {path} mixes in space '{space}'; expected linear or display: train or fetch it again"
+        )
+    return space
+
+
 def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: bool = False) -> Report:
     """Put weights into a network, in place.
 
@@ -192,7 +208,7 @@ def convert(source: Path, path: Path) -> str:
         return f"{adapted.source}, {len(state)} tensors: for train_base.init"
     kind = _described(source, state)["kind"]
     network = load_refine(source) if kind == "refine" else load_base(source)
-    save(network, path, {"converted from": source.name})
+    save(network, path, {**load_metadata(source), "converted from": source.name})
     use = "train_base.init, train_refine.init and prediction" if kind == "refine" else "train_base.init"
     return f"{kind} network, {network.backbone_name}, {len(state)} tensors: for {use}"
 
