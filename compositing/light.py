@@ -1,16 +1,10 @@
 """Display values and linear light: the sRGB transfer curve (IEC 61966-2-1), both ways."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.rows import TABLE_SIZE, toned
-
 Float = NDArray[np.float32]
-Number = TypeVar("Number", np.float32, np.uint8)
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luminance (ITU-R BT.709)."""
@@ -77,24 +71,3 @@ def to_bytes(display: Float) -> NDArray[np.uint8]:
     # Rounds half to even, as np.rint does, and saturates, in one pass.
     scaled = cv2.addWeighted(display, 255.0, display, 0.0, 0.0, dtype=cv2.CV_8U)
     return np.asarray(scaled, dtype=np.uint8).reshape(display.shape)
-
-
-def curve_table(curve: Callable[[Float], Float], top: float = 1.0) -> Float:
-    """Tabulate a pointwise curve for :func:`look_up`: its values at even steps of the root of light, from 0 to ``top``.
-
-    Returns (TABLE_SIZE + 1,) float32.
-    """
-    steps = np.linspace(0, np.sqrt(top), TABLE_SIZE + 1) ** 2
-    return curve(steps[None].astype(np.float32)).ravel()
-
-
-def look_up(values: Float, table: NDArray[Number], top: float = 1.0) -> NDArray[Number]:
-    """Send light, (H, W, 3), through a table of :func:`curve_table`, float32 or 8 bits, clipped to 0..``top``.
-
-    A tenth of the time of a power, and any chain of pointwise curves costs the same as one. The steps are fine enough
-    for one rounding to 8 bits afterwards: display values, where they are steepest, make one 0.05 of an 8-bit step
-    (times the root of ``top``).
-    """
-    found = np.empty(values.shape, table.dtype)
-    toned(np.ascontiguousarray(values), table, np.float32(top), found)
-    return found

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from compositing.light import LUMA, MID_GREY, Float, curve_table, power
-from compositing.rows import looked
+from compositing.light import LUMA, MID_GREY, Float, power
 from curation.config import Section
 
 
@@ -102,12 +101,6 @@ class CaptureParams(Section):
     """JPEG quality of source and captured background."""
 
 
-_NO_TABLE = np.empty(0, np.float32)
-_LUMA = np.array(LUMA, np.float32)
-_TOP = 2.0
-"""Light above that is white whatever contrast makes of it."""
-
-
 def warmth_gains(warmth: float) -> NDArray[np.float64]:
     """Return the gains, (3,), that raise red and lower blue of light by half of ``warmth`` each."""
     return np.array([1 + warmth / 2, 1.0, 1 - warmth / 2])
@@ -124,22 +117,6 @@ def contrast(linear: Float, factor: float) -> Float:
 def saturation_matrix(factor: float) -> NDArray[np.float64]:
     """Return the matrix, (3, 3), that moves light away from its own luminance (``factor`` > 1) or towards it (< 1)."""
     return np.asarray(factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)))
-
-
-class Look:
-    """What gives light its gains, then its contrast, then its saturation."""
-
-    def __init__(self, gains: NDArray[np.float64], factor: float = 1.0, saturation: float = 1.0) -> None:
-        """``gains``: (3,); ``factor``: see :func:`contrast`; ``saturation``: see :func:`saturation_matrix`."""
-        self._gains = np.asarray(gains, np.float32)
-        self._table: Float = _NO_TABLE if factor == 1 else curve_table(lambda light: contrast(light, factor), _TOP)
-        self._saturation = np.float32(saturation)
-
-    def __call__(self, linear: Float, out: Float | None = None) -> Float:
-        """Return light, (H, W, 3), as it looks, clipped to 0..1; in ``out``, which may be ``linear``, where given."""
-        seen = np.empty(linear.shape, np.float32) if out is None else out
-        looked(linear, self._gains, self._table, np.float32(_TOP), self._saturation, _LUMA, seen)
-        return seen
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:

@@ -29,7 +29,7 @@ _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
 
 @compiled
 def toned(light: Any, table: Any, top: np.float32, out: Any) -> None:
-    """Send light through a table (TABLE_SIZE + 1,) of :func:`compositing.light.curve_table`, clipped to 0..``top``."""
+    """Send light through a table (TABLE_SIZE + 1,) of :func:`compositing.look.curve_table`, clipped to 0..``top``."""
     flat_light, flat_out = light.reshape(len(light), -1), out.reshape(len(out), -1)
     size = flat_light.shape[1]
     index = np.empty(size, np.int32)

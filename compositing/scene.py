@@ -7,7 +7,8 @@ import numpy as np
 
 from compositing.codec import Image
 from compositing.light import Float, bytes_to_linear
-from compositing.perturb import Look, contrast
+from compositing.look import Look
+from compositing.perturb import contrast
 from compositing.resample import area_taps, light_of
 
 

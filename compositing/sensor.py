@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from compositing.blocks import row_blocks
 from compositing.grain import SIGMA, Grain, blend, blur_kernel
-from compositing.light import MID_GREY, Float, curve_table, power, to_bytes, to_display
+from compositing.light import MID_GREY, Float, power, to_bytes, to_display
+from compositing.look import curve_table
 from compositing.rows import TAPS, grainy, sharpened, toned
 
 _HALO = TAPS // 2
@@ -104,7 +105,7 @@ class Picture:
 
 @lru_cache(maxsize=4)
 def development(tone: float, gamma: float = 1.0) -> Float:
-    """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``; for ``look_up``."""
+    """Tabulate what light, 0 to 1, becomes on display: sRGB's curve, the S-curve and ``gamma``."""
     return curve_table(lambda light: power(tone_curve(to_display(light), tone), gamma))
 
 

@@ -9,8 +9,9 @@ from compositing.codec import Image
 from compositing.composite import joined
 from compositing.inputs import Matte
 from compositing.light import MID_GREY, Float
+from compositing.look import Look
 from compositing.match import matched, tones
-from compositing.perturb import Look, warmth_gains
+from compositing.perturb import warmth_gains
 from compositing.shadow import cast_shadow, contact_shadow
 from compositing.subject import alpha_of, blurred, straight_colour, warp_subject
 

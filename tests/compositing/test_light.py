@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from compositing.light import curve_table, look_up, to_bytes, to_display, to_linear
+from compositing.light import to_bytes, to_display, to_linear
 
 
 def srgb_display(light):
@@ -26,20 +26,3 @@ def test_both_curves_are_the_standard_s_to_a_millionth(curve, truth):
 def test_bytes_are_clipped_and_rounded_to_the_nearest():
     values = np.float32([[-0.5, 0.0, 0.49 / 255, 0.51 / 255, 254.49 / 255, 254.51 / 255, 1.0, 7.0]])
     assert to_bytes(values).tolist() == [[0, 0, 0, 1, 254, 255, 255, 255]]
-
-
-@pytest.mark.parametrize("top", [1.0, 2.0])
-@pytest.mark.parametrize("curve", [to_display, lambda values: to_display(values) ** 1.1])
-def test_a_table_is_the_curve_to_a_fraction_of_a_rounding(curve, top):
-    values = np.random.default_rng(0).random((40, 50, 3), dtype=np.float32) ** 4 * np.float32(top)
-    found = look_up(values, curve_table(curve, top), top)
-    assert found.shape == values.shape and found.dtype == np.float32
-    assert np.abs(found - curve(values)).max() * 255 < 0.05 * top
-
-
-def test_a_table_of_bytes_gives_bytes_and_clips():
-    table = to_bytes(curve_table(to_display))
-    values = np.float32([[[-1.0, 0.0, 0.2158605], [1.0, 3.0, 0.0]]])
-    assert (
-        look_up(values, table).tolist() == [[[0, 0, 128], [255, 255, 0]]] and look_up(values, table).dtype == np.uint8
-    )
