@@ -29,6 +29,7 @@ app.command()(curation.curation)
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
+app.command()(shards.render)
 app.command()(shards.show)
 app.command()(shards.verify)
 

@@ -20,7 +20,7 @@ import psutil
 from curation.storage import writing
 from pipelines.engine import PartError
 from pipelines.params import Params, load
-from pipelines.work import BusyError, WorkFolder, sweep, work_folder
+from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder
 
 LOGS = Path("logs")
 METRICS = Path("metrics")
@@ -52,8 +52,8 @@ def require_extra(extra: str) -> None:
         raise ImportError(f"{', '.join(missing)} is not installed; run: pip install 'cleanplate[{extra}]'")
 
 
-def run(name: str, body: Callable[[Stage], None]) -> NoReturn:
-    """Run a stage as a program: the last line of ``pipelines/STAGE.py``.
+def run(name: str, body: Callable[[Stage], None], share: Share | None = None) -> NoReturn:
+    """Run a stage as a program: the last line of ``pipelines/STAGE.py``; or a share of it, which publishes nothing.
 
     Exit code 0, or 1 with one message that names the value and the next step (the traceback goes to the log).
     """
@@ -66,9 +66,10 @@ def run(name: str, body: Callable[[Stage], None]) -> NoReturn:
                 params = load()
                 sweep()
                 log.info("%s starts", name)
-                with work_folder(name) as work:
+                with work_folder(name, share=share) as work:
                     body(Stage(name, params, work))
-                    work.seal()
+                    if share is None:
+                        work.seal()
                 log.info("%s done in %.1f s", name, time.monotonic() - started)
             except EXPECTED as error:
                 logging.getLogger("cleanplate.trace").debug("%s", traceback.format_exc())

@@ -8,12 +8,13 @@ them. The fingerprint covers what DVC would look at: the stage's parameters and 
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
@@ -128,32 +129,69 @@ def link(source: Path, out: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
+class Share(NamedTuple):
+    """Which of a stage's parts a process makes: every ``of``-th, beginning with the ``number``-th, from 1."""
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Share":
+        """Read ``2/4``. Raises ValueError for anything that is no share."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise ValueError(f"--part is '{text}'; expected a number and how many there are, such as 1/2 or 2/2")
+        return cls(int(found[1]), int(found[2]))
+
+    @property
+    def lock(self) -> str:
+        """Name of its lock file."""
+        return f"lock-{self.number}-of-{self.of}"
+
+
 @contextmanager
-def work_folder(stage: str, key: str | None = None) -> Iterator[WorkFolder]:
-    """Take the stage's work folder, alone.
+def work_folder(stage: str, key: str | None = None, share: Share | None = None) -> Iterator[WorkFolder]:
+    """Take the stage's work folder: alone, or beside those that make other shares of its parts.
 
     A run whose ``dvc`` was killed stops by itself within seconds, so a held lock is waited for a while.
     Raises BusyError naming the process that holds it.
     """
     folder = work_root() / f"{stage}-{key or fingerprint(stage)}"
     folder.mkdir(parents=True, exist_ok=True)
-    owner = folder / "owner"
-    lock = FileLock(folder / "lock", timeout=ORPHAN_SECONDS)
+    parts = folder / "parts"
+    parts.mkdir(exist_ok=True)
+    lock = folder / ("lock" if share is None else share.lock)
+    with _held(stage, lock, ORPHAN_SECONDS):
+        # Its own lock first, then a look at the others': of two that start at once, one at least sees the other.
+        for other in [folder / "lock"] if share is not None else sorted(folder.glob("lock-*-of-*")):
+            if other.exists():
+                with _held(stage, other, 0):
+                    pass
+        if share is None:
+            for left in parts.glob(".*.tmp"):  # half-made by a killed run
+                shutil.rmtree(left, ignore_errors=True)
+        os.utime(folder)
+        yield WorkFolder(stage, folder)
+
+
+@contextmanager
+def _held(stage: str, path: Path, seconds: float) -> Iterator[None]:
+    """Hold a lock file, and say beside it who does. Raises BusyError."""
+    owner = path.with_name(path.name.replace("lock", "owner", 1))
+    lock = FileLock(path, timeout=seconds)
     try:
         lock.acquire()
     except Timeout:
-        pid = owner.read_text() if owner.is_file() else "unknown"
+        who = owner.read_text() if owner.is_file() else "unknown"
+        part = path.name.removeprefix("lock").strip("-").replace("-", " ")
         raise BusyError(
-            f"{stage}: process {pid} already works in {folder}; wait for it, or stop it with 'kill {pid}' and try again"
+            f"{stage}: process {who} already works in {path.parent}{f' on part {part}' if part else ''}; "
+            f"wait for it, or stop it with 'kill {who}' and try again"
         ) from None
     try:
-        owner.write_text(str(os.getpid()))
-        parts = folder / "parts"
-        parts.mkdir(exist_ok=True)
-        for left in parts.glob(".*.tmp"):  # half-made by a killed run
-            shutil.rmtree(left, ignore_errors=True)
-        os.utime(folder)
-        yield WorkFolder(stage, folder)
+        if seconds:
+            owner.write_text(str(os.getpid()))
+        yield
     finally:
         lock.release()
 
@@ -165,13 +203,14 @@ def sweep(dvc_lock: Path = Path("dvc.lock")) -> list[Path]:
     if not root.is_dir():
         return removed
     stages = _load_yaml(dvc_lock).get("stages", {})
-    for folder in sorted(p for p in root.iterdir() if (p / "lock").exists()):
+    for folder in sorted(p for p in root.iterdir() if any(p.glob("lock*"))):
         stale = time.time() - folder.stat().st_mtime > STALE_DAYS * 86_400
         if not (stale or _recorded(folder, stages)):
             continue
-        lock = FileLock(folder / "lock", timeout=0)
         try:
-            with lock:
+            with ExitStack() as locks:
+                for lock in sorted(folder.glob("lock*")):
+                    locks.enter_context(FileLock(lock, timeout=0))
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder)
         except Timeout:

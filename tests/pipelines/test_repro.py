@@ -162,6 +162,33 @@ def test_a_stage_that_dvc_did_not_record_is_not_done_again(project):
         sh(project, "dvc", "checkout")
 
 
+def shard_bytes(project):
+    files = [*(project / "data/shards").rglob("*.tar"), project / "data/shards.parquet"]
+    return {file.relative_to(project): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_shards_rendered_in_shares_are_those_of_one_run(project, tmp_path):
+    set_value("render.samples_per_shard", 3, project / "params.yaml")
+    shared = tmp_path / "shared"
+    many = ("env", f"CLEANPLATE_WORK={shared}", "CLEANPLATE_WORKERS=4")
+    try:
+        sh(project, "env", "CLEANPLATE_WORKERS=1", sys.executable, "-m", "pipelines.render")
+        whole = shard_bytes(project)
+        count = len(whole) - 1
+        assert count > 6
+        shutil.rmtree(project / "data/shards")
+        sh(project, *many, "cleanplate", "render", "--part", "2/2")
+        assert len(list(shared.glob("render-*/parts/*"))) == count // 2
+        assert not (project / "data/shards").exists()
+        sh(project, *many, "cleanplate", "render", "--part", "1/2")
+        assert len(list(shared.glob("render-*/parts/*"))) == count
+        sh(project, *many, sys.executable, "-m", "pipelines.render")
+        assert shard_bytes(project) == whole
+    finally:
+        sh(project, "git", "checkout", "-q", "params.yaml", "dvc.lock", "metrics")
+        sh(project, "dvc", "checkout", "--force")
+
+
 def test_a_queued_experiment_runs_what_it_was_queued_with(project):
     sh(project, "dvc", "exp", "run", "--queue", "--name", "queued", "-S", "curate.min_sharpness=60.5", "curate")
     try:

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import pipelines.work
-from pipelines.work import BusyError, fingerprint, sweep, work_folder
+from pipelines.work import BusyError, Share, fingerprint, sweep, work_folder
 
 DVC_YAML = """
 stages:
@@ -105,3 +105,33 @@ def test_a_second_run_is_told_who_holds_the_folder(project, monkeypatch):
         process.wait()
     with work_folder("make"):  # a killed holder leaves no lock behind
         pass
+
+
+def test_shares_work_side_by_side_and_keep_a_whole_run_out(project, monkeypatch):
+    monkeypatch.setattr(pipelines.work, "ORPHAN_SECONDS", 0.2)
+    with work_folder("make", share=Share(1, 2)) as one:
+        half_made = one.parts / ".other.tmp"
+        half_made.mkdir()
+        with work_folder("make", share=Share(2, 2)) as two:
+            assert two.folder == one.folder and half_made.is_dir()
+            with pytest.raises(BusyError, match="on part 1 of 2"), work_folder("make"):
+                pass
+        with pytest.raises(BusyError, match=f"kill {os.getpid()}"), work_folder("make", share=Share(1, 2)):
+            pass
+    with work_folder("make"):
+        assert not half_made.exists()
+        with pytest.raises(BusyError, match="already works"), work_folder("make", share=Share(2, 2)):
+            pass
+
+
+def test_a_share_in_work_is_not_swept(project, monkeypatch):
+    monkeypatch.setattr(pipelines.work, "STALE_DAYS", -1)
+    with work_folder("make", share=Share(1, 2)) as work:
+        assert sweep() == [] and work.folder.is_dir()
+    assert len(sweep()) == 1
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2"])
+def test_what_is_no_share_is_refused(text):
+    with pytest.raises(ValueError, match=f"'{text}'"):
+        Share.parse(text)
