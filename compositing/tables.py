@@ -9,7 +9,7 @@ STRENGTHS = ("train", "exact", "mild", "hard")
 
 FRAMES = Table(
     name="frames",
-    version=1,
+    version=2,
     key=("dataset", "clip", "frame"),
     columns={
         "dataset": (pa.string(), "name of the dataset, such as videomatte240k"),
@@ -33,6 +33,7 @@ FRAMES = Table(
         "box_h": (pa.int32(), "height"),
         "touches": (pa.string(), "which borders the subject touches: any of the letters l, t, r, b in this order"),
         "split": (pa.string(), "train, valid or test, by clip"),
+        "person": (pa.bool_(), "false where mattes.objects names the clip: it holds an object and no person"),
         "status": (pa.string(), "ok, or why the frame cannot be used"),
         "licence": (pa.string(), "licence of the dataset"),
         "source": (pa.string(), "where the dataset comes from"),

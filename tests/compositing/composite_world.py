@@ -115,6 +115,7 @@ def frame(clip: str, number: int, split: str, **changes) -> dict:
         "box_h": 110,
         "touches": "",
         "split": split,
+        "person": True,
         "status": "ok",
         "licence": "MIT",
         "source": "drawn",
