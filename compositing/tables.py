@@ -42,7 +42,7 @@ FRAMES = Table(
 
 PLAN = Table(
     name="plan",
-    version=2,
+    version=3,
     key=("set", "ordinal"),
     columns={
         "composite_id": (pa.string(), "BLAKE2b-128 of seed, set and ordinal"),
@@ -123,6 +123,7 @@ PLAN = Table(
         "bgr_noise": (pa.float32(), "sigma of the captured background's noise at mid grey, 0 to 1"),
         "blur": (pa.float32(), "sigma of the defocus of the whole matte layer, pixels"),
         "empty": (pa.bool_(), "nobody is there: alpha is 0 everywhere, and the matte named here is not seen"),
+        "object": (pa.bool_(), "the matte's frame shows an object, not a person; a second subject is always a person"),
         "src_quality": (pa.int32(), "JPEG quality of the source"),
         "bgr_quality": (pa.int32(), "JPEG quality of the captured background"),
         "noise_key": (pa.uint64(), "key of the generator that draws the noise fields"),

@@ -225,6 +225,7 @@ def recipe(**changes) -> dict:
         "bgr_noise": 0.0,
         "blur": 0.0,
         "empty": False,
+        "object": False,
         "second_frame_id": None,
         "src_quality": 100,
         "bgr_quality": 100,
