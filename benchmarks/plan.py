@@ -68,6 +68,7 @@ def simulate(folder: Path) -> None:
         "box_w": generator.integers(300, 1200, FRAME_COUNT), "box_h": generator.integers(600, 1240, FRAME_COUNT),
         "touches": np.array(["", "b", "b", "lb", "rb"], object)[clip % 5],
         "split": np.where(clip % 50 == 0, "valid", np.where(clip % 50 == 1, "test", "train")).astype(object),
+        "person": np.ones(FRAME_COUNT, bool),
         "status": ["ok"] * FRAME_COUNT, "licence": ["MIT"] * FRAME_COUNT, "source": ["VideoMatte240K"] * FRAME_COUNT,
     }  # fmt: skip
     write_table(FRAMES, from_columns(FRAMES, frames), folder / "frames.parquet")

@@ -117,4 +117,5 @@ def _frame(store: Path, seed: int) -> dict[str, Any]:
         "fgr": f"{locator}#{spans[FGR].offset}+{spans[FGR].size}", "width": width, "height": height,
         "pha": f"{locator}#{spans[PHA].offset}+{spans[PHA].size}", "coverage": float(pha.mean() / 255),
         "box_x": left, "box_y": top, "box_w": w, "box_h": h, "touches": "" if whole else "b", "status": "ok",
+        "person": True,
     }  # fmt: skip

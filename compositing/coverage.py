@@ -28,7 +28,8 @@ class Coverage:
 
     def add(self, rows: pa.Table) -> None:
         """Count PLAN rows of any sets."""
-        rows = rows.select(["set", "strength", "shadow_strength", "empty", "second_frame_id", *DISTINCT.values()])
+        own = ["set", "strength", "shadow_strength", "empty", "second_frame_id", "object"]
+        rows = rows.select([*own, *DISTINCT.values()])
         for name in pc.unique(rows["set"]).to_pylist():
             self._add(name, rows.filter(pc.equal(rows["set"], name)))
 
@@ -37,6 +38,8 @@ class Coverage:
         found = {"composites": len(rows), **_by_value(rows["strength"])}
         found |= {"with_shadow": pc.sum(pc.greater(rows["shadow_strength"], 0)).as_py() or 0}
         found |= {"empty": pc.sum(rows["empty"]).as_py() or 0, "with_second": pc.count(rows["second_frame_id"]).as_py()}
+        seen = pc.and_(rows["object"], pc.invert(rows["empty"]))
+        found |= {"with_object": pc.sum(seen).as_py() or 0}
         for key, value in found.items():
             counts[key] = counts.get(key, 0) + value
         for clip, value in _by_value(rows["clip"]).items():

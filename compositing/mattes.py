@@ -45,6 +45,8 @@ class ClipTask:
     clip: Clip
     split: str
     """train, valid or test."""
+    person: bool
+    """Whether the clip holds a person; an object otherwise."""
     params: MattesParams
     licence: str
     source: str
@@ -148,6 +150,7 @@ class _ClipRun:
             "frame": number,
             "time": time,
             "split": task.split,
+            "person": task.person,
             "licence": task.licence,
             "source": task.source,
         }
@@ -199,7 +202,7 @@ def gather(parts: Sequence[Path]) -> tuple[pa.Table, dict[str, Any]]:
     Raises ValueError where no clip has a usable frame, naming the first reasons.
     """
     table = pa.concat_tables([read_table(FRAMES, part / TABLE) for part in parts])
-    rows = table.select(["clip", "frame", "split", "status", "stored"]).to_pylist()
+    rows = table.select(["clip", "frame", "split", "status", "stored", "person"]).to_pylist()
     usable = [row for row in rows if row["status"] == "ok"]
     if not usable:
         reasons = Counter(row["status"] for row in rows).most_common(3)
@@ -212,6 +215,7 @@ def gather(parts: Sequence[Path]) -> tuple[pa.Table, dict[str, Any]]:
         "clips_by_split": _count(split for _, split in {(row["clip"], row["split"]) for row in usable}),
         "frames": len(usable),
         "frames_by_split": _count(row["split"] for row in usable),
+        "clips_of_objects": len({row["clip"] for row in usable if not row["person"]}),
         "frames_referenced": sum(not row["stored"] for row in usable),
         "rows_by_status": _count(row["status"].split(":")[0] for row in rows),
         "foreground": _count(note["treatment"] for note in notes if note["treatment"] is not None),

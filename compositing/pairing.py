@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from compositing.draws import Draws
+from compositing.objects import Objects
 from compositing.perturb import CaptureParams, Range
 from compositing.placement import MAX_ENLARGE, Flags, Subjects, fits
 from compositing.recipe import (
@@ -73,7 +74,8 @@ class PlanParams(Section):
     """Seed of the test set; leave it alone so that metrics compare."""
     clip_cap: Annotated[int, Field(ge=1)] | None
     """Composites of one clip in a set at most, so that a long clip does not outweigh the set; null: no cap. The shorter
-    clips take over: their frames are used more often. Second subjects are not counted."""
+    clips take over: their frames are used more often; where no clip of objects is left, people stand in for them.
+    Second subjects are not counted."""
     base: SetParams
     """Many small composites for the base network."""
     refine: SetParams
@@ -105,6 +107,8 @@ class _Pairing(NamedTuple):
     """Probability that nobody is there."""
     second: float
     """Probability that two are there."""
+    object: float
+    """Probability that the subject is an object."""
 
 
 class _Cast(NamedTuple):
@@ -112,12 +116,17 @@ class _Cast(NamedTuple):
 
     backgrounds: pa.Table
     frames: pa.Table
+    """Those of people, then those of objects."""
+    people: int
+    """How many of ``frames`` show people."""
     subjects: Subjects
     """Of ``frames``, row by row."""
     clips: NDArray[np.int64]
     """A number for the clip of each of ``frames``."""
     image_turns: Turns
     frame_turns: Turns
+    """Of the people."""
+    objects: Objects
 
 
 def plan_chunks(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> Iterator[pa.Table]:
@@ -160,22 +169,27 @@ def _pairing(name: str, params: PlanParams) -> _Pairing:
         clip_cap=None if params.clip_cap is None else params.clip_cap // len(captures),
         empty=params.look.empty if trains else 0.0,
         second=params.look.second if trains else 0.0,
+        object=params.look.object if trains else 0.0,
     )
 
 
 def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
-    backgrounds, mattes = _backgrounds(verdicts, pairing), _mattes(frames, pairing)
-    seed, name = pairing.seed, pairing.name
-    frame_turns = Turns(mattes["clip"], seed, name, "frames", cap=pairing.clip_cap)
+    backgrounds, people = _backgrounds(verdicts, pairing), _people(frames, pairing)
+    seed, name, cap = pairing.seed, pairing.name, pairing.clip_cap
+    frame_turns = Turns(people["clip"], seed, name, "frames", cap=cap)
     if frame_turns.places is not None and frame_turns.places < pairing.pairs:
-        strengths, clips = len(pairing.captures), pc.count_distinct(mattes["clip"]).as_py()
+        strengths, clips = len(pairing.captures), pc.count_distinct(people["clip"]).as_py()
         raise ValueError(
             f"plan: set '{name}' has {pairing.pairs * strengths} composites of {clips} clips, more than plan.clip_cap "
             f"allows; raise it to {-(-pairing.pairs // clips) * strengths}, lower plan.{name}.count or add clips"
         )
     image_turns = Turns(backgrounds["scene"], seed, name, "backgrounds")
+    # Things are added, not exchanged: each composite keeps the place in the turns of people that it would have had.
+    things = _fitting(_usable(frames, pairing, person=False), pairing)
+    objects = Objects(things["clip"], pairing.object, seed, name, cap)
+    mattes = pa.concat_tables([people, things]).combine_chunks()
     clips = mattes["clip"].combine_chunks().dictionary_encode().indices.to_numpy()
-    return _Cast(backgrounds, mattes, _subjects(mattes), clips, image_turns, frame_turns)
+    return _Cast(backgrounds, mattes, len(people), _subjects(mattes), clips, image_turns, frame_turns, objects)
 
 
 def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
@@ -212,15 +226,24 @@ def _subjects(mattes: pa.Table) -> Subjects:
     return Subjects(mattes["box_w"].to_numpy().astype(float), mattes["box_h"].to_numpy().astype(float), *cut)
 
 
-def _mattes(frames: pa.Table, pairing: _Pairing) -> pa.Table:
-    """Return the frames a set may use, in an order that does not depend on where they lie."""
+def _usable(frames: pa.Table, pairing: _Pairing, person: bool) -> pa.Table:
     whole = pc.and_(pc.equal(frames["status"], "ok"), pc.is_valid(frames["box_w"]))
     kept = pc.and_(whole, pc.equal(frames["split"], pairing.split))
-    mattes = frames.select([*FROM_FRAME, "touches", *FROM_BOTH]).filter(kept)
-    canvas = pairing.canvas
-    fine = mattes.filter(pa.array(fits(_subjects(mattes), canvas.width, canvas.height)))
+    return frames.select([*FROM_FRAME, "touches", *FROM_BOTH]).filter(pc.and_(kept, pc.equal(frames["person"], person)))
+
+
+def _fitting(mattes: pa.Table, pairing: _Pairing) -> pa.Table:
+    """Return those that can fill the composite, in an order that does not depend on where they lie."""
+    fine = fits(_subjects(mattes), pairing.canvas.width, pairing.canvas.height)
+    return mattes.filter(pa.array(fine)).sort_by("frame_id").combine_chunks()
+
+
+def _people(frames: pa.Table, pairing: _Pairing) -> pa.Table:
+    """Return the frames of people that a set may use."""
+    mattes, canvas = _usable(frames, pairing, person=True), pairing.canvas
+    fine = _fitting(mattes, pairing)
     if not len(fine):
-        found = f"{len(mattes)} usable frames in split '{pairing.split}'"
+        found = f"{len(mattes)} usable frames of people in split '{pairing.split}'"
         if len(mattes):
             found += f", none of which fills {canvas.width}x{canvas.height} without being enlarged over {MAX_ENLARGE}x"
         raise ValueError(
@@ -232,7 +255,7 @@ def _mattes(frames: pa.Table, pairing: _Pairing) -> pa.Table:
             )
             + "; metrics/mattes.json counts why frames cannot be used"
         )
-    return fine.sort_by("frame_id").combine_chunks()
+    return fine
 
 
 def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[np.int64]) -> pa.Table:
@@ -241,6 +264,8 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
     # Rows of one pair, one a strength, share all but the capture, so that strengths compare.
     pairs, strengths = np.divmod(ordinals, len(pairing.captures))
     at_frame = cast.frame_turns.at(pairs)
+    is_object, things = cast.objects.at(pairs)
+    at_frame[is_object] = cast.people + things
     images, mattes = cast.backgrounds.take(cast.image_turns.at(pairs)), cast.frames.take(at_frame)
     subjects = cast.subjects.take(at_frame)
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
@@ -264,6 +289,7 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
         **{column: mattes[column] for column in FROM_FRAME},
         **shared,
         **others,
+        "object": is_object,
         **_interleaved(captures, strengths),
         **{column: _joined(images[column], mattes[column]) for column in FROM_BOTH},
     }
@@ -275,7 +301,7 @@ def _second(
 ) -> dict[str, Any]:
     """Draw the second subjects; null where one stands alone or nobody is there."""
     draws = Draws(pairing.seed, pairing.name, pairs)
-    frames = draws.integers("second_frame", 0, len(cast.frames) - 1)
+    frames = draws.integers("second_frame", 0, cast.people - 1)
     # Two of one clip would be twins; one shadow's numbers serve both, and differ for whole and cut figures.
     alike = cast.subjects.bottom[first] == cast.subjects.bottom[frames]
     there = draws.chance("second", pairing.second) & ~empty & alike & (cast.clips[first] != cast.clips[frames])

@@ -50,6 +50,9 @@ class LookParams(SubjectParams):
     second: Share
     """How often somebody else stands beside the subject, 0 to 1; in base and refine only, and only where the matte
     that was drawn comes from another clip and is cut off at the bottom as the first one is."""
+    object: Share
+    """How often the subject is an object in place of a person, 0 to 1; in base and refine only, and only where the
+    split has clips of objects (``mattes.objects``) that fit. A second subject is a person all the same."""
 
     @field_validator("bgr_zoom")
     @classmethod

@@ -9,7 +9,7 @@ STRENGTHS = ("train", "exact", "mild", "hard")
 
 FRAMES = Table(
     name="frames",
-    version=1,
+    version=2,
     key=("dataset", "clip", "frame"),
     columns={
         "dataset": (pa.string(), "name of the dataset, such as videomatte240k"),
@@ -33,6 +33,7 @@ FRAMES = Table(
         "box_h": (pa.int32(), "height"),
         "touches": (pa.string(), "which borders the subject touches: any of the letters l, t, r, b in this order"),
         "split": (pa.string(), "train, valid or test, by clip"),
+        "person": (pa.bool_(), "false where mattes.objects names the clip: it holds an object and no person"),
         "status": (pa.string(), "ok, or why the frame cannot be used"),
         "licence": (pa.string(), "licence of the dataset"),
         "source": (pa.string(), "where the dataset comes from"),
@@ -41,7 +42,7 @@ FRAMES = Table(
 
 PLAN = Table(
     name="plan",
-    version=2,
+    version=3,
     key=("set", "ordinal"),
     columns={
         "composite_id": (pa.string(), "BLAKE2b-128 of seed, set and ordinal"),
@@ -122,6 +123,7 @@ PLAN = Table(
         "bgr_noise": (pa.float32(), "sigma of the captured background's noise at mid grey, 0 to 1"),
         "blur": (pa.float32(), "sigma of the defocus of the whole matte layer, pixels"),
         "empty": (pa.bool_(), "nobody is there: alpha is 0 everywhere, and the matte named here is not seen"),
+        "object": (pa.bool_(), "the matte's frame shows an object, not a person; a second subject is always a person"),
         "src_quality": (pa.int32(), "JPEG quality of the source"),
         "bgr_quality": (pa.int32(), "JPEG quality of the captured background"),
         "noise_key": (pa.uint64(), "key of the generator that draws the noise fields"),

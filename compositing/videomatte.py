@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from curation.config import Section
@@ -41,8 +42,11 @@ class MattesParams(Section):
     test_share: float
     """Share of the clips that go to test where the dataset has no test folder, 0 to 1."""
     min_clips: int
-    """Fewest clips in valid and test: the clips nearest to the border are moved there when hashing left fewer.
-    An official test folder is taken as it is."""
+    """Fewest clips of people in valid and test: the clips nearest to the border are moved there when hashing left
+    fewer. An official test folder is taken as it is."""
+    objects: tuple[str, ...]
+    """Clips that hold an object and no person: names with their folder, such as ``train/0003``, or patterns with ``*``,
+    ``?`` and ``[]``, such as ``*/chair*``; ``plan.look.object`` says how often they are used."""
 
 
 @dataclass(frozen=True)
@@ -141,18 +145,39 @@ def _list_layer(store: Store, prefix: str, ignored: list[str]) -> dict[str, Laye
     return layers
 
 
+def find_objects(clips: Sequence[Clip], patterns: Sequence[str]) -> frozenset[str]:
+    """Return the names of the clips that one of the patterns matches, upper and lower case told apart.
+
+    Raises ValueError for a pattern that matches no clip.
+    """
+    names = [clip.name for clip in clips]
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = [name for name in names if fnmatchcase(name, pattern)]
+        if not matched:
+            raise ValueError(
+                f"mattes.objects: '{pattern}' matches none of {len(names)} clips (the first is '{names[0]}'); "
+                f"give whole names with their folder, use * for any part of them, or take the pattern out"
+            )
+        found.update(matched)
+    return frozenset(found)
+
+
 def split_clips(clips: Sequence[Clip], params: MattesParams) -> dict[str, str]:
     """Assign each clip to train, valid or test by its name alone, so that a subset or a longer list splits alike.
 
     A clip of the official ``test`` folder is test. Every other clip has a place in [0, 1) from the hash of its name:
     test lies below ``test_share`` (only where there is no test folder), valid in the next ``valid_share``, train
-    above. A border moves up, past the nearest complete clips, where fewer than ``min_clips`` lie below it.
+    above. A border moves up, past the nearest complete clips of people, where fewer than ``min_clips`` lie below it.
 
-    Raises ValueError where that would leave no clip to train on.
+    Raises ValueError where that would leave no clip to train on, or where :func:`find_objects` does.
     """
     official = any(clip.folder == "test" for clip in clips)
     places = {clip.name: share("split", DATASET, clip.name) for clip in clips if clip.folder != "test"}
-    complete = sorted(places[clip.name] for clip in clips if clip.folder != "test" and clip.paired)
+    objects = find_objects(clips, params.objects)
+    complete = sorted(
+        places[clip.name] for clip in clips if clip.name in places and clip.paired and clip.name not in objects
+    )
     test_share = 0.0 if official else params.test_share
     test_border = test_share if official else _border(complete, 0.0, test_share, params.min_clips)
     valid_border = _border(complete, test_border, test_share + params.valid_share, params.min_clips)
@@ -161,7 +186,7 @@ def split_clips(clips: Sequence[Clip], params: MattesParams) -> dict[str, str]:
         splits[name] = "test" if place < test_border else "valid" if place < valid_border else "train"
     if not any(place >= valid_border for place in complete):
         raise ValueError(
-            f"{len(complete)} complete clips outside test/ leave none to train on with mattes.min_clips "
+            f"{len(complete)} complete clips of people outside test/ leave none to train on with mattes.min_clips "
             f"{params.min_clips}, valid_share {params.valid_share} and test_share {params.test_share}; "
             f"lower them or add clips"
         )

@@ -38,6 +38,7 @@ def _scene(r: Recipe) -> str:
 
 def _subject(r: Recipe) -> str:
     return _joined(
+        "an object, no person" if r["object"] else "",
         f"{r['fgr_scale']:.2f} of its size at ({r['fgr_x']:.0f}, {r['fgr_y']:.0f})",
         "mirrored" if r["fgr_flip"] else "",
         f"turned {r['fgr_rotate']:+.1f}°, sheared {r['fgr_shear']:+.1f}°",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from compositing.mattes import ClipTask, gather, store_clip
 from compositing.tables import FRAMES
-from compositing.videomatte import find_clips, split_clips
+from compositing.videomatte import find_clips, find_objects, split_clips
 from curation.storage import open_store
 from curation.tables import write_table
 from pipelines.engine import run_parts
@@ -29,9 +29,11 @@ def body(stage: Stage) -> None:
             len(listing.ignored),
             listing.ignored[0],
         )
-    splits = split_clips(listing.clips, params)
+    splits, objects = split_clips(listing.clips, params), find_objects(listing.clips, params.objects)
     tasks = {
-        clip.key: ClipTask(str(root), clip, splits[clip.name], params, dataset.licence, dataset.source)
+        clip.key: ClipTask(
+            str(root), clip, splits[clip.name], clip.name not in objects, params, dataset.licence, dataset.source
+        )
         for clip in listing.clips
     }
     parts = run_parts(tasks, store_clip, stage.work.parts, "storing clips")

@@ -13,8 +13,8 @@ def test_pieces_count_as_the_whole_does():
     handed_on = list(pieces.watch(plan.slice(i, size) for i in range(0, len(plan), size)))
     assert sum(map(len, handed_on)) == len(plan)
     assert pieces.counts() == whole.counts()
-    assert whole.counts()["base"] | {"with_shadow": 0, "empty": 0, "with_second": 0} == {
-        "composites": 60, "train": 60, "with_shadow": 0, "empty": 0, "with_second": 0,
+    assert whole.counts()["base"] | {"with_shadow": 0, "empty": 0, "with_second": 0, "with_object": 0} == {
+        "composites": 60, "train": 60, "with_shadow": 0, "empty": 0, "with_second": 0, "with_object": 0,
         "backgrounds": 7, "scenes": 3, "clips": 3, "frames": 15, "most_of_a_clip": 20,
     }  # fmt: skip
 

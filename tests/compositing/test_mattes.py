@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -30,13 +31,14 @@ DEFAULTS = {
     "valid_share": 0.2,
     "test_share": 0.2,
     "min_clips": 0,
+    "objects": (),
 }
 
 
 def tasks(root, **changes):
     params = MattesParams(**{**DEFAULTS, **changes})
     clips = find_clips(open_store(root)).clips
-    return {clip.key: ClipTask(str(root), clip, "train", params, "MIT", "here") for clip in clips}
+    return {clip.key: ClipTask(str(root), clip, "train", True, params, "MIT", "here") for clip in clips}
 
 
 def make(root, folder, **changes):
@@ -202,12 +204,27 @@ def test_counts_and_the_failure_of_everything(tmp_path, write_clip):
         "clips_by_split": {"train": 2},
         "frames": 4,
         "frames_by_split": {"train": 4},
+        "clips_of_objects": 0,
         "frames_referenced": 0,
         "rows_by_status": {"ok": 4, "pha": 2},
         "foreground": {"keep": 2},
     }
     with pytest.raises(ValueError, match=r"no frame of 1 clips can be used: pha: train/pha/0002\.mp4.*expected train"):
         gather(parts[2:])
+
+
+def test_every_row_says_whether_its_clip_holds_a_person(tmp_path, write_clip):
+    for name in ("0000", "0001", "0002"):
+        write_clip(tmp_path / "raw", name, frames=2)
+    (tmp_path / "raw/train/pha/0002.mp4").write_bytes(b"")
+    todo = {
+        key: dataclasses.replace(task, person=task.clip.name == "train/0000")
+        for key, task in tasks(tmp_path / "raw").items()
+    }
+    table, counts = gather(run_parts(todo, store_clip, tmp_path / "parts", "x", workers=1))
+    people = [(row["clip"], row["person"]) for row in table.to_pylist()]
+    assert people == [("train/0000", True)] * 2 + [("train/0001", False)] * 2 + [("train/0002", False)]
+    assert (counts["clips_by_split"], counts["clips_of_objects"]) == ({"train": 2}, 1)
 
 
 def test_the_stage_runs_as_a_program(tmp_path, write_clip, root):
@@ -217,6 +234,8 @@ def test_the_stage_runs_as_a_program(tmp_path, write_clip, root):
     (tmp_path / "data/sample/videomatte/train/fgr/notes.txt").touch()
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(root / name, tmp_path / name)
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("  objects: []", "  objects: ['*/0003', 'test/*']"))
     command = [sys.executable, "-m", "pipelines.mattes"]
     env = {**os.environ, "PYTHONPATH": str(root), "CLEANPLATE_WORKERS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
@@ -226,6 +245,7 @@ def test_the_stage_runs_as_a_program(tmp_path, write_clip, root):
     assert [row["clip"] for row in rows] == sorted(row["clip"] for row in rows)
     assert {row["split"] for row in rows} == {"train", "valid", "test"}
     assert {row["clip"] for row in rows if row["split"] == "test"} == {"test/0000"}
+    assert {row["clip"] for row in rows if not row["person"]} == {"train/0003", "test/0000"}
     for row in rows:
         read_frame(Source(tmp_path / "data/frames"), row)
     metrics = json.loads((tmp_path / "metrics/mattes.json").read_text())
@@ -247,7 +267,7 @@ def test_real_mattes_in_the_layout_of_frames(realset: Path, tmp_path):
     for clip in clips:
         part = tmp_path / clip.key
         part.mkdir()
-        store_clip(ClipTask(str(realset / "mattes"), clip, splits[clip.name], params, "mixed", "realset"), part)
+        store_clip(ClipTask(str(realset / "mattes"), clip, splits[clip.name], True, params, "mixed", "realset"), part)
         parts.append(part)
     table, counts = gather(parts)
     assert (counts["clips"], counts["frames"], counts["rows_by_status"]) == (13, 14, {"ok": 14})

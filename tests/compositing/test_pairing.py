@@ -194,6 +194,75 @@ def test_a_whole_figure_never_stands_beside_one_cut_off():
     assert pairs == {("0", "1"), ("1", "0"), ("2", "3"), ("3", "2")}
 
 
+def with_objects(clips=2, **changes):
+    verdicts, frames = tables(clips=4)
+    rows = [
+        frame(f"{split}/thing{c}", n, split, person=False, **changes)
+        for split in SPLITS
+        for c in range(clips)
+        for n in range(3)
+    ]
+    return verdicts, pa.concat_tables([frames, to_arrow(FRAMES, rows)])
+
+
+def test_objects_stand_in_for_people_now_and_then_but_not_in_valid_and_test():
+    params = plan_params(base__count=600, look__object=0.2, look__second=0.3)
+    plan = plan_rows(*with_objects(box_w=80, box_h=40), params)
+    rows = plan.to_pylist()
+    assert all(row["object"] == ("thing" in row["clip"]) for row in rows)
+    assert {row["set"] for row in rows if row["object"]} <= {"base", "refine"}
+    uses = Counter(row["frame_id"] for row in rows_of(plan, "base") if row["object"])
+    assert 90 <= sum(uses.values()) <= 150
+    assert len(uses) == 6 and max(uses.values()) - min(uses.values()) <= 1
+    beside = [row for row in rows if row["object"] and row["second_clip"]]
+    assert beside and not any("thing" in (row["second_clip"] or "") for row in rows)
+    assert {row["split"] for row in rows if row["object"]} == {"train"}
+    assert {(row["box_w"], row["box_h"]) for row in rows if row["object"]} == {(80, 40)}
+
+
+def test_without_objects_to_draw_every_other_number_stays():
+    params = plan_params(base__count=200, look__second=0.3)
+    people = plan_rows(*tables(clips=4), params)
+    assert plan_rows(*with_objects(), params).equals(people)
+    likely = plan_params(base__count=200, look__second=0.3, look__object=0.5)
+    assert plan_rows(*tables(clips=4), likely).equals(people)
+    # Larger than any place in the picture allows: no frame fits.
+    assert plan_rows(*with_objects(touches="lr", box_w=20), likely).equals(people)
+
+
+def test_an_object_changes_its_own_rows_alone():
+    few, some = (
+        plan_rows(*with_objects(), plan_params(base__count=200, look__second=0.0, look__object=probability)).to_pylist()
+        for probability in (0.0, 0.3)
+    )
+    changed = [one != other for one, other in zip(few, some, strict=True)]
+    assert changed == [row["object"] for row in some] and 40 < sum(changed) < 90
+    own = {"frame_id", "clip", "frame", "object"}  # alone, and in a box like a person's, it stands where one would
+    for one, other in zip(few, some, strict=True):
+        assert {name for name in one if one[name] != other[name]} <= own
+
+
+def test_a_plan_counts_the_objects_that_are_seen():
+    plan = plan_rows(*with_objects(), plan_params(base__count=300, look__object=0.5, look__empty=0.4))
+    base = rows_of(plan, "base")
+    seen = sum(row["object"] and not row["empty"] for row in base)
+    assert counts_of(plan)["base"]["with_object"] == seen < sum(row["object"] for row in base)
+    assert counts_of(plan)["test"]["with_object"] == 0
+
+
+def test_clips_of_objects_keep_the_cap_too():
+    plan = plan_rows(*with_objects(), plan_params(clip_cap=60, base__count=200, look__object=0.9))
+    clips = Counter(row["clip"] for row in rows_of(plan, "base"))
+    assert clips["train/thing0"] == clips["train/thing1"] == 60 and max(clips.values()) == 60
+
+
+def test_a_split_with_objects_alone_has_no_matte():
+    verdicts, frames = with_objects()
+    rows = [row | {"person": False} if row["split"] == "valid" else row for row in frames.to_pylist()]
+    with pytest.raises(ValueError, match=r"set 'valid' has no matte: 0 usable frames of people"):
+        plan_rows(verdicts, to_arrow(FRAMES, rows), plan_params(look__object=1.0))
+
+
 def test_crops_lie_inside_the_image_and_are_not_enlarged_too_far():
     verdicts, frames = tables(width=211, height=173)
     plan = plan_rows(verdicts, frames, plan_params(base__count=200, refine__count=200))
@@ -246,7 +315,9 @@ def test_an_empty_split_is_named_with_the_next_step(split):
     with pytest.raises(ValueError, match=f"set '{split}' has no background: 0 kept images in split '{split}'.*curate"):
         plan_rows(to_arrow(VERDICTS, here), frames, plan_params())
     there = [row for row in frames.to_pylist() if row["split"] != split]
-    with pytest.raises(ValueError, match=f"set '{split}' has no matte: 0 usable frames in split '{split}'.*mattes"):
+    with pytest.raises(
+        ValueError, match=f"set '{split}' has no matte: 0 usable frames of people in split '{split}'.*mattes"
+    ):
         plan_rows(verdicts, to_arrow(FRAMES, there), plan_params())
 
 
@@ -264,6 +335,7 @@ def test_mattes_that_cannot_fill_the_picture_are_refused_by_name():
         {"base__count": 0},
         {"train__gain": [0.3, -0.3]},
         {"train__shadow": 1.5},
+        {"look__object": 1.5},
         {"look__bgr_zoom": [0.5, 1.0]},
         {"train__quality": [0, 98]},
     ],

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositing.videomatte import Clip, Layer, MattesParams, find_clips, split_clips
+from compositing.videomatte import Clip, Layer, MattesParams, find_clips, find_objects, split_clips
 from curation.storage import open_store
 
 DEFAULTS = {
@@ -15,6 +15,7 @@ DEFAULTS = {
     "valid_share": 0.2,
     "test_share": 0.2,
     "min_clips": 2,
+    "objects": (),
 }
 
 
@@ -152,5 +153,30 @@ def test_clips_with_one_side_do_not_fill_a_split():
 
 
 def test_too_few_clips_say_what_to_change():
-    with pytest.raises(ValueError, match=r"4 complete clips.*mattes\.min_clips 2.*lower them or add clips"):
+    with pytest.raises(ValueError, match=r"4 complete clips of people.*mattes\.min_clips 2.*lower them or add clips"):
         split_clips(TRAIN[:4], params())
+
+
+def test_objects_are_named_by_patterns_of_whole_names():
+    clips = [clip(name) for name in ("chair1", "test/chair2", "train/0001", "train/Chair", "train/chair10")]
+    assert find_objects(clips, ()) == frozenset()
+    assert find_objects(clips, ("*/chair*", "train/000?")) == {"test/chair2", "train/chair10", "train/0001"}
+    assert find_objects(clips, ("train/[C]hair",)) == {"train/Chair"}
+
+
+def test_a_pattern_that_names_no_clip_is_named():
+    with pytest.raises(ValueError, match=r"mattes\.objects: 'chair\*' matches none of 40 clips \(the first is 'train/"):
+        find_objects(TRAIN, ("train/*", "chair*"))
+    with pytest.raises(ValueError, match=r"mattes\.objects: '0001'"):
+        split_clips(TRAIN, params(objects=("0001",)))
+
+
+def test_objects_do_not_fill_a_split_and_are_split_by_name_all_the_same():
+    objects = tuple(c.name for number, c in enumerate(TRAIN) if number % 2)
+    given = params(min_clips=4, valid_share=0.0, test_share=0.0, objects=objects)
+    splits = split_clips(TRAIN, given)
+    people = [split for name, split in splits.items() if name not in objects]
+    assert splits.keys() == {c.name for c in TRAIN}
+    assert people.count("test") == people.count("valid") == 4
+    with pytest.raises(ValueError, match=r"0 complete clips of people outside test/ leave none to train on"):
+        split_clips(TRAIN, params(objects=("*",)))

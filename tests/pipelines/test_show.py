@@ -91,3 +91,9 @@ def test_words_tell_what_happens_and_leave_out_what_does_not(project):
     by_strength = {row["strength"]: dict(describe(row)) for row in rows(project) if row["set"] == "test"}
     assert "plate moved" not in by_strength["exact"] and "plate exposed" not in by_strength["exact"]
     assert "px" in by_strength["hard"]["plate moved"] and "stops" in by_strength["hard"]["plate exposed"]
+
+
+def test_words_name_an_object(project):
+    row = next(row for row in rows(project) if not row["empty"])
+    assert "object" not in dict(describe(row))["subject"]
+    assert dict(describe(row | {"object": True}))["subject"].startswith("an object, no person; ")
