@@ -1,0 +1,161 @@
+"""How fast a training step is, against a straightforward float32 loop over the same network.
+
+``python -m benchmarks.train --json FILE``
+
+``step_mobilenetv2``, ``step_resnet50``: steps a second of ``training.loop`` over those of :class:`Plain`, by processor
+time. Both train the base network from the same weights on the same 256x256 crops, batch 8, with the same rates,
+clipping and dropout masks; the two take turns step by step, so that a busy machine slows both. ``loss_difference_*``:
+how far the mean losses of the last ten steps are apart, as a share of the plain loop's, after ``--steps``.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from compositing.shards import Sample
+from curation.identity import rng
+from pipelines.params import parse
+from pipelines.presets import preset_text
+from training.config import TrainParams
+from training.data import Order, Steps, batches
+from training.loop import Readers, build_network, train
+from training.losses import base_losses
+from training.schedule import parameter_groups, rate_factor, set_rates
+
+SIDE = 256
+STRENGTH = "exact"
+WARM = 3
+
+
+class Discs:
+    """Soft discs over smooth scenes, (256, 256), held in memory: reading costs next to nothing in either arm."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.samples = [_draw(name, number) for number in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read(self, position: int, recipe: bool = True) -> Sample:
+        """The sample at a position, always with its recipe."""
+        return self.samples[position]
+
+    def recipes(self) -> pd.DataFrame:
+        """One row a sample."""
+        return pd.DataFrame({"strength": [STRENGTH] * len(self)})
+
+
+def _draw(name: str, number: int) -> Sample:
+    generator = rng(1, name, number)
+    coarse = generator.random((9, 9, 3)).astype(np.float32)
+    scene = np.clip(cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), 0, 1)
+    pha = np.zeros((SIDE, SIDE), np.float32)
+    centre = tuple(int(value) for value in generator.integers(80, 176, 2))
+    cv2.circle(pha, centre, int(generator.integers(30, 80)), 1.0, -1)
+    pha = cv2.GaussianBlur(pha, (0, 0), 3)
+    fgr = np.broadcast_to(generator.random(3).astype(np.float32), scene.shape)
+    src = fgr * pha[..., None] + scene * (1 - pha[..., None])
+    noisy = [layer + generator.normal(0, 0.01, layer.shape) for layer in (src, scene)]
+    layers = [np.clip(255 * layer, 0, 255).round().astype(np.uint8) for layer in (*noisy, fgr, pha)]
+    return Sample(*layers, {"composite_id": f"{name}-{number}"})
+
+
+class Plain:
+    """What one writes first: float32, contiguous layout, the stock optimizer, every output computed."""
+
+    def __init__(self, params: TrainParams, reader: Discs) -> None:
+        self.params = params
+        network = build_network("base", params).to(memory_format=torch.contiguous_format)
+        self.network = network.train()
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.network, params))
+        steps = Steps(Order(params.seed, len(reader)), params.batch, params.crop, 0, params.steps)
+        self.source = batches(reader, params.seed, steps, loaders=0)
+        self.losses: list[float] = []
+
+    def step(self) -> None:
+        """Take the next step."""
+        number, params = len(self.losses), self.params
+        torch.manual_seed(int(rng(params.seed, "dropout", number).integers(2**63)))
+        batch = next(self.source)
+        src, bgr, fgr, pha = (layer.permute(0, 3, 1, 2).contiguous().float() / 255 for layer in batch[:4])
+        total = torch.stack(list(base_losses(self.network(src, bgr), pha, fgr).values())).sum()
+        self.optimizer.zero_grad()
+        total.backward()
+        assert params.clip is not None
+        nn.utils.clip_grad_norm_(self.network.parameters(), params.clip)
+        set_rates(self.optimizer, rate_factor(params.schedule, number, params.steps))
+        self.optimizer.step()
+        self.losses.append(total.item())
+
+
+def compare(backbone: str, steps: int, threads: int) -> dict[str, float]:
+    """Train both arms in turn and compare seconds of processor time a step, and losses."""
+    base = parse(preset_text("sample")).train_base
+    changes = {"backbone": backbone, "steps": steps, "batch": 8, "crop": (SIDE, SIDE), "threads": threads}
+    # Neither is part of a step, and both are done once, at the end, after the last step was timed.
+    changes |= {"validate_every": steps, "checkpoint_every": steps, "accelerator": "cpu", "clip": 1.0}
+    params = base.model_copy(update=changes)
+    readers = Readers(Discs("train", 64), Discs("valid", 2))
+    plain = Plain(params, readers.train)  # type: ignore[arg-type]
+    ours: list[float] = []
+    theirs: list[float] = []
+    began = [time.process_time()]
+
+    def turn(step: int, note: str) -> None:
+        ours.append(time.process_time() - began[0])
+        strict = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(False)  # a plain loop does not ask for them
+        started = time.process_time()
+        plain.step()
+        theirs.append(time.process_time() - started)
+        torch.use_deterministic_algorithms(strict)
+        began[0] = time.process_time()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        train("base", params, readers, folder, folder / "curves", data="discs", progress=turn)
+        curve = pd.read_csv(folder / "curves/plots/metrics/train/total.tsv", sep="\t")
+    last = steps % 10 or 10  # the record's last mean
+    ours_loss, plain_loss = float(curve["total"].iloc[-1]), statistics.mean(plain.losses[-last:])
+    # The last of ours holds validation and checkpoint too.
+    slow, quick = statistics.median(theirs[WARM:-1]), statistics.median(ours[WARM:-1])
+    return {
+        f"step_{backbone}": round(slow / quick, 3),
+        f"plain_seconds_{backbone}": round(slow, 4),
+        f"seconds_{backbone}": round(quick, 4),
+        f"loss_{backbone}": round(ours_loss, 5),
+        f"loss_difference_{backbone}": round(abs(ours_loss - plain_loss) / plain_loss, 4),
+    }
+
+
+def main() -> None:
+    """Print and write the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
+    options = parser.parse_args()
+    if options.steps < WARM + 3:
+        parser.error(f"--steps is {options.steps}; {WARM + 3} or more are needed to leave out the first {WARM}")
+    os.environ["CLEANPLATE_LOADERS"] = "0"  # processor time is this process's own
+    found: dict[str, float] = {"threads": options.threads, "steps": options.steps}
+    for backbone in options.backbones:
+        found |= compare(backbone, options.steps, options.threads)
+    for name, value in found.items():
+        print(f"{name:28} {value:.4g}")
+    options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
