@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from compositing.shards import Sample
 from curation.identity import rng
+from training.interrupt import outlive_sigterm
 
 
 class Reader(Protocol):
@@ -208,6 +209,7 @@ def loader_count() -> int:
 
 
 def _start_loader(number: int) -> None:
+    outlive_sigterm()
     cv2.setNumThreads(0)  # the cores belong to the training process
 
 

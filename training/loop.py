@@ -18,6 +18,7 @@ from training.clock import Clock
 from training.config import TrainParams
 from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
+from training.interrupt import Interrupt, Preempted
 from training.losses import base_losses, refine_losses
 from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
@@ -60,7 +61,8 @@ def train(
     """Train the base or the refine network and write its weights to ``folder/KIND.safetensors``.
 
     Where ``folder`` has checkpoints of an earlier run with the same settings, it goes on from the newest. On the CPU
-    the weights are the same bit for bit, killed and resumed or not, for any number of loader processes.
+    the weights are the same bit for bit, killed and resumed or not, for any number of loader processes. SIGTERM saves
+    after the running step.
 
     Args:
         kind: which network.
@@ -76,6 +78,7 @@ def train(
     Raises:
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
         DivergedError: the loss or its gradient is not finite.
+        Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
     _check(params, readers.train, section)
@@ -94,8 +97,8 @@ def train(
         run = _Run(kind, params, readers, fabric, init)
         made_with = {"kind": kind, "data": data, "space": space, **params.model_dump(mode="json")}
         state = run.resume(folder / CHECKPOINTS, made_with)
-        with Record(curves, state) as record:
-            run.go(record, folder / CHECKPOINTS, made_with, progress)
+        with Record(curves, state) as record, Interrupt() as interrupt:
+            run.go(record, folder / CHECKPOINTS, made_with, interrupt, progress)
         return run.save(folder / f"{kind}.safetensors", space)
 
 
@@ -168,14 +171,24 @@ class _Run:
         log.info("train_%s: going on at step %d of %d", self.kind, self.step, self.params.steps)
         return found.record
 
-    def go(self, record: Record, folder: Path, made_with: Mapping[str, Any], progress: Progress | None) -> None:
-        """Take the steps that are left."""
+    def go(
+        self,
+        record: Record,
+        folder: Path,
+        made_with: Mapping[str, Any],
+        interrupt: Interrupt,
+        progress: Progress | None,
+    ) -> None:
+        """Take the steps that are left, or those until an interrupt."""
         params = self.params
         order = Order(params.seed, len(self.readers.train))
         steps = Steps(order, params.batch, params.crop, self.step, params.steps)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
         clock = Clock(self.fabric.device)
+        if self.due(params.validate_every) and not record.has(self.step, "valid/mad"):
+            self.validate(record, chosen)  # a stop put it off
+            self.checkpoint(record, folder, made_with)
         while self.step < params.steps:
             with clock("data"):
                 batch = next(source)
@@ -186,12 +199,25 @@ class _Run:
             record.losses(self.step, terms, last)
             if self.step % LOG_EVERY == 0 or last:
                 log.info("train_%s: step %d, loss %.4f; %s", self.kind, self.step, terms["total"], clock.summary())
-            if self.step % params.validate_every == 0 or last:
+            if interrupt.asked:
+                self.checkpoint(record, folder, made_with)
+                log.warning(
+                    "train_%s: stopped by SIGTERM after step %d of %d; it is saved, run the same command to go on",
+                    self.kind,
+                    self.step,
+                    params.steps,
+                )
+                raise Preempted
+            if self.due(params.validate_every):
                 self.validate(record, chosen)
-            if self.step % params.checkpoint_every == 0 or last:
+            if self.due(params.checkpoint_every):
                 self.checkpoint(record, folder, made_with)
             if progress is not None:
                 progress(self.step, f"loss {terms['total']:.4f}")
+
+    def due(self, every: int) -> bool:
+        """Whether what happens ``every`` so many steps, and at the last, happens now."""
+        return self.step > 0 and (self.step % every == 0 or self.step == self.params.steps)
 
     def learn(self, batch: Batch, images: Images, clock: Clock) -> dict[str, float]:
         """One step: returns the loss terms and their ``total``."""

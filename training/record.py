@@ -42,6 +42,10 @@ class Record:
         """What a checkpoint keeps of the record: JSON values."""
         return {"history": self.history, "sums": self._sums, "count": self._count}
 
+    def has(self, step: int, name: str) -> bool:
+        """Whether a value of this name was written for a step."""
+        return any(entry["step"] == step and name in entry["values"] for entry in self.history)
+
     def losses(self, step: int, terms: Mapping[str, float], last: bool = False) -> None:
         """Add the loss terms of a step, counted from 1; their mean is written every ten steps and at the last."""
         for name, value in terms.items():

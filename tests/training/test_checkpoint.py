@@ -107,27 +107,9 @@ def test_a_parameter_without_gradient_has_no_state():
     checkpoint.restore(tensors, network, optimizer, None)
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from compositing.shards import ShardReader
-from training.config import TrainParams
-from training.loop import Readers, train
-
-def main():
-    shards, work, params = Path(sys.argv[1]), Path(sys.argv[2]), TrainParams.model_validate_json(sys.argv[3])
-    readers = Readers(*(ShardReader(shards / "shards", shards / "shards.parquet", name) for name in ("base", "valid")))
-    train("base", params, readers, work, work / "curves", "discs", progress=lambda step, note: print(step, flush=True))
-
-if __name__ == "__main__":
-    main()
-"""
-
-
 def test_sigkill_and_resume_give_the_same_bytes(disc_shards, disc_reader, make_params, tmp_path, root, monkeypatch):
     params = make_params(steps=6, checkpoint_every=2, crop=[32, 32], validate_every=6)
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT)
+    script = root / "tests/training/train_discs.py"
     command = [sys.executable, script, disc_shards, tmp_path / "killed", params.model_dump_json()]
     environment = {**os.environ, "CLEANPLATE_LOADERS": "1", "PYTHONPATH": str(root)}
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
