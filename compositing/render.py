@@ -6,15 +6,11 @@ the scene as it was, by a camera that may have moved. Labels know of geometry, b
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from compositing.blocks import row_blocks
@@ -22,16 +18,13 @@ from compositing.camera import STRIDE, metered, streak, uneven
 from compositing.changes import change_thing, refocus
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
-from compositing.inputs import InputRoots, Inputs, Matte
+from compositing.inputs import Matte
 from compositing.light import Float, to_bytes
 from compositing.rows import laid_over
 from compositing.scene import cut_scene
 from compositing.sensor import Picture, Sensor, develop
-from compositing.shards import Sample, decode_sample, matching
 from compositing.stage import Stage, empty_stage, set_stage
-from compositing.tables import FRAMES, LAYERS, PLAN
 from compositing.viewpoint import Viewpoint, recapture
-from curation.tables import read_table
 
 SOURCE_NOISE, PLATE_NOISE = 0, 1
 """Streams of the two independent noise fields."""
@@ -179,59 +172,3 @@ def _encode(row: dict[str, Any], src: Image, bgr: Image, fgr: Image, pha: Image,
 def recipe_bytes(row: dict[str, Any]) -> bytes:
     """Write a plan row as the sample's JSON: sorted keys, UTF-8; float32 values keep every digit."""
     return json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-
-
-def frames_by_id(frames: pa.Table, plan: pa.Table) -> dict[str, dict[str, Any]]:
-    """Return the FRAMES rows that PLAN rows ask for: frame_id -> row."""
-    named = pa.chunked_array([*plan["frame_id"].chunks, *plan["second_frame_id"].chunks], pa.string())
-    used = frames.filter(pc.is_in(frames["frame_id"], value_set=pc.unique(named.drop_null())))
-    return {row["frame_id"]: row for row in used.to_pylist()}
-
-
-class PlanReader:
-    """The samples of one set rendered live from the plan, bit for bit those of a ``ShardReader``.
-
-    Layers are encoded and decoded in memory. Picklable; ``where`` as in ``ShardReader``.
-    Raises FileNotFoundError for a missing table, ValueError where no row fits.
-    """
-
-    def __init__(
-        self,
-        plan: Path,
-        frames: Path,
-        roots: InputRoots,
-        set_name: str,
-        where: Mapping[str, str] | None = None,
-        fgr_quality: int = 95,
-    ) -> None:
-        self.set_name = set_name
-        self.fgr_quality = fgr_quality
-        table = read_table(PLAN, plan)
-        sets = pc.unique(table["set"]).to_pylist()
-        table = table.filter(pc.equal(table["set"], set_name)).sort_by("ordinal")
-        if not len(table):
-            raise ValueError(f"{plan} holds no set '{set_name}', only {', '.join(sets) or 'none'}")
-        if where:
-            table = table.take(matching(table.select(list(where)).to_pandas(), where, f"{plan}: set '{set_name}'"))
-        self.ordinals: NDArray[np.int64] = table["ordinal"].to_numpy()
-        self._rows = [dict(sorted(row.items())) for row in table.to_pylist()]
-        self._inputs = Inputs(roots, frames_by_id(read_table(FRAMES, frames), table))
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def read_members(self, position: int, members: Iterable[str] = LAYERS) -> dict[str, bytes]:
-        """Render the sample at a position, 0 to len - 1, to encoded members. Raises IndexError, InputError."""
-        if not 0 <= position < len(self):
-            raise IndexError(f"position {position} of set '{self.set_name}' with {len(self)} samples")
-        row = self._rows[position]
-        made = render(row, *self._inputs.load(row), self.fgr_quality).members
-        return {member: made[member] for member in members}
-
-    def read(self, position: int, recipe: bool = True) -> Sample:
-        """Render, encode and decode the sample at a position, 0 to len - 1. Raises IndexError, InputError."""
-        return decode_sample(self.read_members(position), recipe)
-
-    def recipes(self) -> pd.DataFrame:
-        """All recipes in the order of positions, one row a sample; nothing is rendered."""
-        return pd.DataFrame(self._rows)

@@ -1,6 +1,5 @@
 """Plan rows -> finished shards: one part a shard, with its index and what it counted."""
 
-import functools
 import json
 import logging
 from collections import defaultdict
@@ -10,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from compositing.codec import decode_rgb_layer, pixel_hash
 from compositing.inputs import InputRoots, Inputs
 from compositing.memory import keep_freed_memory
 from compositing.parquetshards import Place, write_parquet
-from compositing.render import Layers, frames_by_id, render
+from compositing.planrows import PlanRows, needed_frames
+from compositing.render import Layers, render
 from compositing.shards import RenderParams
-from compositing.tables import FRAMES, PLAN, SETS, SHARDS
+from compositing.tables import SETS, SHARDS
 from compositing.tarshards import Span, write_tar
 from curation.identity import content_id, file_id
 from curation.tables import read_table, write_table
@@ -55,23 +54,14 @@ class ShardTask(NamedTuple):
 
 def shard_tasks(plan: Path, frames: Path, roots: InputRoots, params: RenderParams) -> dict[str, ShardTask]:
     """Cut every set of a plan into shards: part key -> task. Raises FileNotFoundError for a missing table."""
-    sets = read_table(PLAN, plan, ["set"])["set"]
+    counts = PlanRows(plan).counts
     tasks: dict[str, ShardTask] = {}
     for set_name in SETS:
-        count = pc.sum(pc.equal(sets, set_name)).as_py() or 0
+        count = counts.get(set_name, 0)
         for number, first in enumerate(range(0, count, params.samples_per_shard)):
             stop = min(first + params.samples_per_shard, count)
             tasks[f"{set_name}-{number:06d}"] = ShardTask(plan, frames, roots, params, set_name, number, first, stop)
     return tasks
-
-
-@functools.lru_cache(maxsize=4)
-def _table(kind: str, path: Path, mtime_ns: int) -> pa.Table:
-    return read_table({"plan": PLAN, "frames": FRAMES}[kind], path)
-
-
-def _cached(kind: str, path: Path) -> pa.Table:
-    return _table(kind, path, path.stat().st_mtime_ns)
 
 
 def render_shard(task: ShardTask, folder: Path) -> None:
@@ -81,12 +71,7 @@ def render_shard(task: ShardTask, folder: Path) -> None:
     are tried first, so that one run tells all.
     """
     keep_freed_memory()
-    plan = _cached("plan", task.plan)
-    plan = (
-        plan.filter(pc.equal(plan["set"], task.set_name)).sort_by("ordinal").slice(task.first, task.stop - task.first)
-    )
-    inputs = Inputs(task.roots, frames_by_id(_cached("frames", task.frames), plan))
-    rows = plan.to_pylist()
+    rows, inputs = _open(task)
     shard = _Shard(task, rows, inputs)
     write = write_tar if task.params.format == "tar" else write_parquet
     places: dict[str, Any] = write(folder / Path(task.name).name, shard.samples())
@@ -94,6 +79,12 @@ def render_shard(task: ShardTask, folder: Path) -> None:
         raise RenderError(explain_failures(shard.failures, task.name))
     write_table(SHARDS, shard.index(places, file_id(folder / Path(task.name).name)), folder / INDEX)
     (folder / COUNTS).write_text(json.dumps(shard.counts, sort_keys=True), encoding="utf-8")
+
+
+def _open(task: ShardTask) -> tuple[list[dict[str, Any]], Inputs]:
+    """Read the shard's rows, and what is needed of their frames; the row groups they came in are let go."""
+    plan = PlanRows(task.plan).read(task.set_name, task.first, task.stop)
+    return plan.to_pylist(), Inputs(task.roots, needed_frames(task.frames, plan))
 
 
 def explain_failures(failures: list[str], name: str) -> str:

@@ -148,6 +148,20 @@ def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -
 
     Raises FileNotFoundError (naming the stage to run) or ValueError (another table or version).
     """
+    check_table(table, path)
+    return pq.read_table(path, columns=None if columns is None else list(columns))
+
+
+def read_pieces(table: Table, path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Read what :func:`read_table` reads a row group at a time, never more in memory. Raises as it does."""
+    check_table(table, path)
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, None if columns is None else list(columns))
+
+
+def check_table(table: Table, path: Path) -> None:
+    """Check, by its footer alone, that a file holds the table expected. Raises as :func:`read_table`."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run 'dvc repro' or 'dvc pull' to get the {table.name} table")
     found = pq.read_schema(path).metadata or {}
@@ -157,7 +171,6 @@ def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -
             f"{path} holds table '{name}' version {version}, expected '{table.name}' version {table.version}; "
             f"make it again with 'dvc repro'"
         )
-    return pq.read_table(path, columns=None if columns is None else list(columns))
 
 
 def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:

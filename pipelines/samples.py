@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from compositing.inputs import InputRoots
-from compositing.render import PlanReader
+from compositing.live import PlanReader
 from compositing.shards import ShardReader
 from compositing.tables import PLAN as TABLE_OF_PLAN
 from curation.tables import read_table

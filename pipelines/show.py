@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
 from compositing.inputs import InputRoots, Inputs
-from compositing.render import frames_by_id, render
+from compositing.planrows import needed_frames
+from compositing.render import render
 from compositing.shards import Sample, ShardReader, decode_sample
-from compositing.tables import FRAMES, PLAN
+from compositing.tables import PLAN
 from compositing.words import describe
 from curation.tables import read_table
 from pipelines.page.pictures import Image as Pixels
@@ -76,8 +77,7 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
     """
     try:
         raw = roots(params)
-        frames = read_table(FRAMES, data / "frames.parquet")
-        wanted = frames_by_id(frames, _table_of(row))
+        wanted = needed_frames(data / "frames.parquet", _table_of(row))
         inputs = Inputs(InputRoots(raw.places365, data / "frames", raw.videomatte), wanted)
         members = render(row, *inputs.load(row), params.render.fgr_quality).members
         return Shown(decode_sample(members), "rendered from the plan")

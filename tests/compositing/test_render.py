@@ -1,5 +1,3 @@
-import pickle
-
 import cv2
 import numpy as np
 import pytest
@@ -9,11 +7,10 @@ from skimage.registration import phase_cross_correlation
 
 from compositing.codec import decode_grey_layer, decode_rgb_layer
 from compositing.composite import composite, composite_in
-from compositing.inputs import InputError
 from compositing.light import bytes_to_linear, to_display
-from compositing.render import PlanReader, render
+from compositing.render import render
 from compositing.tables import LAYERS
-from tests.compositing.composite_world import figure, make_world, photograph, recipe
+from tests.compositing.composite_world import figure, photograph, recipe
 
 PHOTO = photograph(3)
 MATTE = figure()
@@ -275,38 +272,3 @@ def test_source_and_plate_are_never_the_same_picture():
 def test_a_crop_outside_the_photograph_is_refused():
     with pytest.raises(ValueError, match=r"leaves the background of 320x240; plan again"):
         made(crop_x=200.0)
-
-
-@pytest.fixture
-def world(tmp_path):
-    return make_world(tmp_path)
-
-
-def test_the_live_reader_gives_every_sample_and_is_picklable(world):
-    reader = PlanReader(world.plan, world.frames, world.roots, "test")
-    assert len(reader) == 9 and reader.ordinals.tolist() == list(range(9))
-    again = pickle.loads(pickle.dumps(reader))
-    for position in (0, 8):
-        one, two = reader.read(position), again.read(position)
-        assert all((a == b).all() for a, b in zip(one[:4], two[:4], strict=True))
-        assert one.recipe == two.recipe
-        assert one.src.shape == (96, 128, 3) and one.pha.shape == (96, 128)
-    assert reader.read(0, recipe=False).recipe == {}
-    hard = PlanReader(world.plan, world.frames, world.roots, "test", where={"strength": "hard"})
-    assert hard.ordinals.tolist() == [2, 5, 8]
-    with pytest.raises(IndexError, match="position 9 of set 'test' with 9 samples"):
-        reader.read(9)
-    with pytest.raises(ValueError, match="no set 'tset', only base, refine, test, valid"):
-        PlanReader(world.plan, world.frames, world.roots, "tset")
-
-
-def test_a_changed_or_missing_photograph_is_named(world):
-    reader = PlanReader(world.plan, world.frames, world.roots, "valid")
-    row = reader.recipes().iloc[0]
-    photo = world.roots.backgrounds / row["locator"]
-    photo.write_bytes(photo.read_bytes() + b"x")
-    with pytest.raises(InputError, match=f"composite {row['composite_id']}: {row['locator']} is not the file"):
-        reader.read(0)
-    photo.unlink()
-    with pytest.raises(InputError, match=f"composite {row['composite_id']}.*is missing"):
-        reader.read(0)

@@ -16,7 +16,7 @@ import webdataset
 
 from compositing import space
 from compositing.codec import pixel_hash
-from compositing.render import PlanReader
+from compositing.live import PlanReader
 from compositing.shards import ShardReader
 from compositing.space import check_disk, estimated_bytes
 from compositing.tables import LAYERS, PLAN, SHARDS

@@ -5,7 +5,7 @@ import pytest
 
 from curation import tables
 from curation.identity import item_id, item_ids
-from curation.tables import Table, from_columns, to_arrow, write_chunks, write_table
+from curation.tables import Table, from_columns, read_pieces, to_arrow, write_chunks, write_table
 
 NUMBERS = Table(
     name="numbers",
@@ -72,3 +72,12 @@ def test_columns_make_the_table_that_rows_make():
 def test_many_ids_are_those_of_single_items():
     numbers = np.array([0, 7, 10, 123_456_789_012])
     assert item_ids((20260101, "bäse"), numbers) == [item_id(20260101, "bäse", int(number)) for number in numbers]
+
+
+def test_pieces_are_the_table_a_row_group_at_a_time(tmp_path):
+    write_table(NUMBERS, rows(25), tmp_path / "numbers")
+    pieces = list(read_pieces(NUMBERS, tmp_path / "numbers", ["number"]))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert pa.concat_tables(pieces)["number"].to_pylist() == list(range(25))
+    with pytest.raises(FileNotFoundError, match="numbers table"):
+        next(read_pieces(NUMBERS, tmp_path / "none"))
