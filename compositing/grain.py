@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.rows import TAPS, Float, noise
+from compositing.light import Float
+from compositing.rows import TAPS, noise
 
 TILE = 1024
 """Side of a noise tile, pixels."""

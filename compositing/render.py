@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -99,7 +98,8 @@ def _exposure(row: dict[str, Any], scene: Float, stage: Stage) -> _Exposure:
         if row["space"] == "linear":
             laid_over(colour, alpha, behind, shade, gains, light, seen)
         else:
-            mixed = composite_in(row["space"], colour, alpha, behind if not len(shade) else dimmed(behind, shade))
+            shaded = behind * shade[:, :, None] if len(shade) else behind
+            mixed = composite_in(row["space"], colour, alpha, shaded)
             # Nobody before it: what is left is gains and uneven light.
             laid_over(colour, np.zeros_like(alpha), mixed, _NONE, gains, light, seen)
         return colour, seen
@@ -117,11 +117,6 @@ def _exposure(row: dict[str, Any], scene: Float, stage: Stage) -> _Exposure:
 
 
 _NONE = np.empty((0, 0), np.float32)
-
-
-def dimmed(image: Float, light: Float) -> Float:
-    """Multiply an image, (H, W, 3), by the share of light, (H, W)."""
-    return np.asarray(cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB)), np.float32)
 
 
 def _shaken(row: dict[str, Any], expose: _Exposure, alpha: Float) -> tuple[_Exposure, Float]:

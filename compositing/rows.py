@@ -1,8 +1,8 @@
 """Pixel by pixel arithmetic on rows of linear light, compiled: what most of a composite's values go through.
 
 The same steps as NumPy or OpenCV calls read and write the picture once for each of them; compiled together they do so
-once, and took a quarter of the time. Strict arithmetic in float32 throughout, so that
-the values are the same on every processor (see ``compositing.compiled``).
+once, and took a quarter of the time. Strict arithmetic in float32 throughout, so that the values are the same on every
+processor (see ``compositing.compiled``).
 
 Light is (h, W, 3), some rows of a picture; all arrays are C-contiguous.
 """
@@ -10,11 +10,8 @@ Light is (h, W, 3), some rows of a picture; all arrays are C-contiguous.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compositing.compiled import compiled
-
-Float = NDArray[np.float32]
 
 TABLE_SIZE = 4096
 """Steps of a table of light. They are even in the root of light, which is nearly even on display."""
@@ -23,6 +20,7 @@ TAPS = 5
 
 _F = np.float32
 _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
+
 # Loops stay apart where one part can use vectors and the next cannot: a look-up in a table does not.
 # ``x if x > y else y`` compiles to one instruction; max() also asks for values that are no number.
 
@@ -31,18 +29,22 @@ _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
 def toned(light: Any, table: Any, top: np.float32, out: Any) -> None:
     """Send light through a table (TABLE_SIZE + 1,) of :func:`compositing.look.curve_table`, clipped to 0..``top``."""
     flat_light, flat_out = light.reshape(len(light), -1), out.reshape(len(out), -1)
-    size = flat_light.shape[1]
-    index = np.empty(size, np.int32)
-    scale = _F(TABLE_SIZE) / np.sqrt(top)
+    index = np.empty(flat_light.shape[1], np.int32)
     for y in range(len(flat_light)):
-        row, made = flat_light[y], flat_out[y]
-        for i in range(size):
-            x = row[i]
-            x = x if x > _ZERO else _ZERO
-            x = x if x < top else top
-            index[i] = np.int32(np.sqrt(x) * scale + _HALF)
-        for i in range(size):
-            made[i] = table[np.uint32(index[i])]
+        _sent(flat_light[y], table, top, index, flat_out[y])
+
+
+@compiled
+def _sent(values: Any, table: Any, top: np.float32, index: Any, made: Any) -> None:
+    """Send a row of values through a table; ``made`` may be ``values``, ``index`` is room to work in."""
+    scale = _F(TABLE_SIZE) / np.sqrt(top)
+    for i in range(len(values)):
+        x = values[i]
+        x = x if x > _ZERO else _ZERO
+        x = x if x < top else top
+        index[i] = np.int32(np.sqrt(x) * scale + _HALF)
+    for i in range(len(values)):
+        made[i] = table[np.uint32(index[i])]
 
 
 @compiled
@@ -54,23 +56,13 @@ def looked(light: Any, gains: Any, table: Any, top: np.float32, saturation: np.f
     width = light.shape[1]
     flat_light, flat_out = light.reshape(len(light), -1), out.reshape(len(out), -1)
     index, grey = np.empty(3 * width, np.int32), np.empty(3 * width, _F)
-    made, gain = np.empty(3 * width, _F), np.empty(3 * width, _F)
-    scale = _F(TABLE_SIZE) / np.sqrt(top)
-    for p in range(width):
-        for c in range(3):
-            gain[3 * p + c] = gains[c]
+    made, gain = np.empty(3 * width, _F), _side_by_side(gains, width)
     for y in range(len(flat_light)):
         row, last = flat_light[y], flat_out[y]
         for i in range(3 * width):
             made[i] = row[i] * gain[i]
         if len(table):
-            for i in range(3 * width):
-                x = made[i]
-                x = x if x > _ZERO else _ZERO
-                x = x if x < top else top
-                index[i] = np.int32(np.sqrt(x) * scale + _HALF)
-            for i in range(3 * width):
-                made[i] = table[np.uint32(index[i])]
+            _sent(made, table, top, index, made)
         if saturation != _ONE:
             for p in range(width):
                 x = made[3 * p] * luma[0] + made[3 * p + 1] * luma[1] + made[3 * p + 2] * luma[2]
@@ -94,10 +86,7 @@ def laid_over(colour: Any, alpha: Any, behind: Any, shade: Any, gains: Any, unev
     width = colour.shape[1]
     flat_colour, flat_behind = colour.reshape(len(colour), -1), behind.reshape(len(behind), -1)
     flat_seen = seen.reshape(len(seen), -1)
-    wide, gain = np.empty(3 * width, _F), np.empty(3 * width, _F)
-    for p in range(width):
-        for c in range(3):
-            gain[3 * p + c] = gains[c]
+    wide, gain = np.empty(3 * width, _F), _side_by_side(gains, width)
     for y in range(len(colour)):
         front, back, made = flat_colour[y], flat_behind[y], flat_seen[y]
         if len(shade):
@@ -119,6 +108,16 @@ def laid_over(colour: Any, alpha: Any, behind: Any, shade: Any, gains: Any, unev
 
 
 @compiled
+def _side_by_side(gains: Any, width: int) -> Any:
+    """Repeat three gains for each pixel of a row, (3 W,)."""
+    row = np.empty(3 * width, _F)
+    for p in range(width):
+        for c in range(3):
+            row[3 * p + c] = gains[c]
+    return row
+
+
+@compiled
 def _widened(values: Any, wide: Any) -> None:
     for p in range(len(values)):
         x = values[p]
@@ -135,10 +134,7 @@ def grainy(light: Any, gains: Any, top: int, pieces: Any, sharp: Any, soft: Any,
     ``pieces`` tell; ``top`` is the picture's row that the first one here is. See :class:`compositing.grain.Grain`.
     """
     width, flat_light, flat_out = light.shape[1], light.reshape(len(light), -1), out.reshape(len(out), -1)
-    field, gain = np.empty(3 * width, _F), np.empty(3 * width, _F)
-    for p in range(width):
-        for c in range(3):
-            gain[3 * p + c] = gains[c]
+    field, gain = np.empty(3 * width, _F), _side_by_side(gains, width)
     base, slope = spread[0], spread[1]
     for y in range(len(light)):
         noise(top + y, pieces, sharp, soft, spread, field)

@@ -17,6 +17,8 @@ from compositing.look import curve_table
 from compositing.rows import TAPS, grainy, sharpened, toned
 
 _HALO = TAPS // 2
+_KERNEL = blur_kernel()[_HALO:].astype(np.float32)
+"""Weights of the sharpening's blur from its middle outward."""
 _SLOPE = 1.055 / 2.4 * MID_GREY ** (1 / 2.4 - 1)
 """How fast display values rise with light at mid grey."""
 _TOP = np.float32(1)
@@ -98,9 +100,8 @@ class Picture:
         above = max(0, -first)  # repetitions of the first row
         count = len(strip) - 2 * _HALO - above
         if count > 0:
-            kernel = blur_kernel()[_HALO:].astype(np.float32)
             out = self._made[first + above : first + above + count]
-            sharpened(strip[above:], kernel, np.float32(self._sensor.sharpen), out)
+            sharpened(strip[above:], _KERNEL, np.float32(self._sensor.sharpen), out)
 
 
 @lru_cache(maxsize=4)
