@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from curation.identity import rng
 from pipelines.params import parse
 from pipelines.presets import preset_text

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compositing.codec import Image
-from compositing.framestore import read_frame
+from compositing.mattes.framestore import read_frame
 from compositing.photographs import decode_photograph
 from curation.identity import content_id
 from curation.sources import Source

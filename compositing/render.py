@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blocks import row_blocks
-from compositing.camera import STRIDE, metered, streak, uneven
-from compositing.changes import change_thing, refocus
+from compositing.chain.camera import STRIDE, metered, streak, uneven
+from compositing.chain.changes import change_thing, refocus
+from compositing.chain.scene import cut_scene
+from compositing.chain.sensor import Picture, Sensor, develop
+from compositing.chain.stage import Stage, empty_stage, set_stage
+from compositing.chain.viewpoint import Viewpoint, recapture
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.inputs import Matte
+from compositing.kernels.blocks import row_blocks
+from compositing.kernels.rows import laid_over
 from compositing.light import Float, to_bytes
-from compositing.rows import laid_over
-from compositing.scene import cut_scene
-from compositing.sensor import Picture, Sensor, develop
-from compositing.stage import Stage, empty_stage, set_stage
-from compositing.viewpoint import Viewpoint, recapture
 
 SOURCE_NOISE, PLATE_NOISE = 0, 1
 """Streams of the two independent noise fields."""

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compositing.calibrate import Box, measure_bytes, outside_alpha
-from compositing.captured import Pair, find_pairs
+from compositing.calibration.captured import Pair, find_pairs
+from compositing.calibration.measure import Box, measure_bytes, outside_alpha
 from compositing.codec import decode_grey_layer
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from compositing.tables import MEASURES
 from curation.storage import writing
 from curation.tables import PEOPLE, by_kind, join_tables, read_table, write_table

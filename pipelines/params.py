@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from compositing.pairing import PlanParams
-from compositing.shards import RenderParams
-from compositing.videomatte import MattesParams
+from compositing.mattes.videomatte import MattesParams
+from compositing.plan.pairing import PlanParams
+from compositing.shards.reader import RenderParams
 from curation.config import Section
 from curation.detectors.build import DetectParams
 from curation.filters import CurateParams

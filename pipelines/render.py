@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 from compositing.inputs import InputRoots
-from compositing.space import check_disk, estimated_bytes
+from compositing.shards.space import check_disk, estimated_bytes
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import PLAN, SHARDS
-from compositing.writer import gather, render_shard, shard_tasks
 from curation.tables import read_table, write_table
 from pipelines.engine import run_parts
 from pipelines.paths import roots

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from compositing.inputs import InputRoots
-from compositing.live import PlanReader
-from compositing.shards import ShardReader
+from compositing.shards.live import PlanReader
+from compositing.shards.reader import ShardReader
 from compositing.tables import PLAN as TABLE_OF_PLAN
 from curation.tables import read_table
 from pipelines.params import Params

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
 from compositing.inputs import InputRoots, Inputs
-from compositing.planrows import needed_frames
+from compositing.plan.planrows import needed_frames
+from compositing.plan.words import describe
 from compositing.render import render
-from compositing.shards import Sample, ShardReader, decode_sample
+from compositing.shards.reader import Sample, ShardReader, decode_sample
 from compositing.tables import PLAN
-from compositing.words import describe
 from curation.tables import read_table
 from pipelines.page.pictures import Image as Pixels
 from pipelines.page.pictures import fit

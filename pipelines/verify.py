@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compositing.inputs import InputRoots
-from compositing.verify import Damage, ShardRows, check_shard, extra_files, shards_of
-from compositing.writer import RenderError, render_shard, shard_tasks
+from compositing.shards.verify import Damage, ShardRows, check_shard, extra_files, shards_of
+from compositing.shards.writer import RenderError, render_shard, shard_tasks
 from curation.identity import file_id
 from pipelines.engine import PartError, run_parts
 from pipelines.params import Params
@@ -41,7 +41,7 @@ class Verified(NamedTuple):
 
 
 def verify(folder: Path, table: Path) -> Verified:
-    """Compare every shard below ``folder`` with the SHARDS table. Raises as :func:`compositing.verify.shards_of`."""
+    """Compare the shards below ``folder`` with their table. Raises as :func:`compositing.shards.verify.shards_of`."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing; run 'dvc repro render' or 'dvc pull' to get the shards")
     known = shards_of(table)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from curation.identity import rng
 from training.interrupt import outlive_sigterm
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compositing.codec import encode_png
-from compositing.shards import Sample, ShardReader
+from compositing.shards.reader import Sample, ShardReader
 from training import baseline, metrics
 from training.device import choose_device
 from training.gallery import picture

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from compositing.shards import Sample, ShardReader
+from compositing.shards.reader import Sample, ShardReader
 from training.tables import METHODS
 
 Bytes = NDArray[np.uint8]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from pipelines.page.pictures import data_uri
 
 LAYERS = (("src", "source"), ("bgr", "captured background"), ("fgr", "foreground"), ("pha", "alpha"))

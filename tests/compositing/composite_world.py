@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from compositing.framestore import FGR, PHA, encode_frame
 from compositing.inputs import InputRoots
-from compositing.pairing import PlanParams, plan_rows
-from compositing.shards import RenderParams
+from compositing.mattes.framestore import FGR, PHA, encode_frame
+from compositing.plan.pairing import PlanParams, plan_rows
+from compositing.shards.reader import RenderParams
+from compositing.shards.tar import write_tar
 from compositing.tables import FRAMES, PLAN
-from compositing.tarshards import write_tar
 from curation.identity import content_id, item_id
 from curation.tables import VERDICTS, to_arrow, write_table
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import MEASURES, SHARDS
-from compositing.writer import gather, render_shard, shard_tasks
 from curation.tables import read_table, write_table
 from pipelines.cli import app
 from pipelines.engine import run_parts

@@ -4,9 +4,9 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
+from compositing.plan.words import describe
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import PLAN, SHARDS
-from compositing.words import describe
-from compositing.writer import gather, render_shard, shard_tasks
 from curation.tables import read_table, write_table
 from pipelines.cli import app
 from pipelines.engine import run_parts

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import SHARDS
-from compositing.writer import gather, render_shard, shard_tasks
 from curation.tables import write_table
 from pipelines import verify as module
 from pipelines.cli import app

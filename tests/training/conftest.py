@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from compositing.codec import encode_jpeg, encode_png
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
+from compositing.shards.tar import write_tar
 from compositing.tables import SHARDS
-from compositing.tarshards import write_tar
 from curation.identity import item_id, rng
 from curation.tables import write_table
 from training.config import TrainParams

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from training.data import Order, Steps, augment, batches, check_crop, crop_size, loader_count, to_images
 
 

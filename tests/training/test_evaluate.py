@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from compositing.codec import encode_jpeg, encode_png
-from compositing.shards import Sample, ShardReader
+from compositing.shards.reader import Sample, ShardReader
+from compositing.shards.tar import write_tar
 from compositing.tables import SHARDS
-from compositing.tarshards import write_tar
 from curation.identity import item_id, rng
 from curation.tables import read_table, write_table
 from training import evaluate, gallery, tuning
