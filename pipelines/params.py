@@ -15,7 +15,7 @@ from curation.config import Section
 from curation.detectors.build import DetectParams
 from curation.filters import CurateParams
 from curation.index import IndexParams
-from pipelines.report import ReportParams
+from pipelines.page.config import ReportParams
 from training.config import EvaluateParams, ExportParams, TrainParams
 
 PARAMS = Path("params.yaml")
