@@ -25,8 +25,8 @@ class TrainParams(Section):
 
     backbone: Literal["mobilenetv2", "resnet50", "resnet101"]
     """Encoder."""
-    freeze_backbone: bool
-    """Leave the encoder as it is: its weights and its batch norm's statistics."""
+    freeze: tuple[Literal["backbone", "aspp", "decoder", "refiner"], ...]
+    """Parts left as ``init`` has them, their batch norm's statistics too; ``[]``: all learn."""
     init: str | None
     """Weights to start from (safetensors); null: from scratch (base) or from the base stage (refine)."""
     data: Literal["shards", "plan"]

@@ -18,6 +18,7 @@ from training.clock import Clock
 from training.config import TrainParams
 from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
+from training.freeze import freeze
 from training.interrupt import Interrupt, Preempted
 from training.losses import base_losses, refine_losses
 from training.network import BaseNetwork, build_base, build_refine, weights
@@ -82,11 +83,6 @@ def train(
     """
     section = f"train_{kind}"
     _check(params, readers.train, section)
-    if params.freeze_backbone and init is None:
-        raise ValueError(
-            f"{section}.freeze_backbone is true, but the encoder starts from random weights; name pretrained ones in "
-            f"{section}.init (see 'cleanplate fetch-weights')"
-        )
     device, why = choose_device(params.accelerator)
     fabric = build_fabric(params, device)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
@@ -103,9 +99,9 @@ def train(
 
 
 def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
-    """The network of a stage: drawn from ``params.seed``, then overwritten with what ``init`` holds.
+    """The network of a stage: drawn from ``params.seed``, overwritten with what ``init`` holds, and in part frozen.
 
-    Raises ValueError where ``init`` does not fit.
+    Raises ValueError where ``init`` does not fit, or lacks a part that is frozen.
     """
     network: BaseNetwork
     if kind == "base":
@@ -120,8 +116,11 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
             refine_kernel_size=params.refine_kernel_size,
         )
     initialise(network, params.seed)
+    filled: frozenset[str] = frozenset()
     if init is not None:
-        log.info("train_%s: starts from %s: %s", kind, init, weights.start_from(network, init))
+        words, filled = weights.start_from(network, init)
+        log.info("train_%s: starts from %s: %s", kind, init, words)
+    freeze(network, params.freeze, filled, f"train_{kind}")
     return network.to(memory_format=torch.channels_last)
 
 
@@ -146,8 +145,6 @@ class _Run:
         self.fabric = fabric
         self.step = 0
         self.network = build_network(kind, params, init)
-        if params.freeze_backbone:
-            self.network.freeze_backbone()
         self.network.train()
         self.optimizer = build_optimizer(self.network, params)
         self.module, self.stepper = fabric.setup(self.network, self.optimizer)

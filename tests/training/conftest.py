@@ -81,7 +81,7 @@ def make_params() -> MakeParams:
     def make(**changes: Any) -> TrainParams:
         values = {
             "backbone": "mobilenetv2",
-            "freeze_backbone": False,
+            "freeze": [],
             "init": None,
             "data": "shards",
             "seed": 1,
