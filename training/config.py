@@ -1,6 +1,6 @@
 """The parameters of training, evaluation and export; here, so that reading them needs no torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -61,6 +61,8 @@ class TrainParams(Section):
     """CPU threads a process; recorded, since sums depend on it."""
     validate_every: int
     """Steps between validations."""
+    images_every: Annotated[int, Field(ge=1)] | None
+    """Steps between pictures of predictions, drawn when the network is validated, and at the last; null: none."""
     checkpoint_every: int
     """Steps between checkpoints."""
     backbone_scale: float

@@ -99,6 +99,7 @@ def make_params() -> MakeParams:
             "devices": 1,
             "threads": 1,
             "validate_every": 2,
+            "images_every": None,
             "checkpoint_every": 1,
             "backbone_scale": 0.5,
             "refine_mode": "sampling",
