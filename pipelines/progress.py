@@ -1,10 +1,11 @@
 """Progress of long work: a bar in a terminal, a line now and then in a log."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -23,6 +24,7 @@ class Progress:
         self.done = done
         self._resumed = done
         self._bar: _Bar | None = None
+        self._moved: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
         self._started = self._said = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -38,8 +40,15 @@ class Progress:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 expand=True,
+                redirect_stdout=sys.stdout.isatty(),
             )
+            before = sys.stdout
             self._bar.start()
+            # Rich lets through above the bar what is written to sys.stdout, but log handlers hold the one from before.
+            for handler in logging.getLogger("cleanplate").handlers:
+                if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                    handler.setStream(sys.stdout)
+                    self._moved.append((handler, before))
             self._task = self._bar.add_task(self.describe, total=self.total, completed=self.done)
         elif self._resumed:
             print(f"{self.describe}: going on at {self.done} of {self.total}", flush=True)
@@ -62,6 +71,8 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+            for handler, stream in self._moved:
+                handler.setStream(stream)
 
 
 class _Bar(RichProgress):

@@ -1,4 +1,5 @@
 import io
+import logging
 import re
 
 import pytest
@@ -51,3 +52,20 @@ def test_eighty_columns_hold_the_bar_and_the_note(monkeypatch):
     assert re.fullmatch(r"training refine \S*━\S* *1200/30000 \d:\d\d:\d\d left \S+", lines[0].rstrip())
     assert " ".join(" ".join(line.split()) for line in lines[1:]) == NOTE
     assert max(map(len, lines)) <= 80
+
+
+def test_log_lines_pass_above_the_bar(monkeypatch, capsys):
+    for stream in (progress.sys.stderr, progress.sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    screen = logging.StreamHandler(stdout := progress.sys.stdout)
+    log = logging.getLogger("cleanplate")
+    monkeypatch.setattr(log, "handlers", [screen])
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress("training base", total=4) as bar:
+        bar.advance(1)
+        log.warning("valid MAD")
+    assert screen.stream is stdout
+    out, err = capsys.readouterr()
+    assert out == ""
+    # Whole on a line of its own, with the bar drawn again below.
+    assert re.search(r"(^|\n|\x1b\[2K)valid MAD\n", err)
