@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training.loop import Kind
 
 MODELS = Path("data/models")
+PICTURES = Path("data/pictures")
 
 
 def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | None) -> None:
@@ -38,6 +39,7 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
             data=file_id(TABLE),
             init=init,
             progress=lambda step, note: bar.advance(step - bar.done, note),
+            pictures=PICTURES / kind,
             space=plan_space(),
         )
     stage.work.link_file(made, MODELS / made.name)

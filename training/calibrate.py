@@ -23,11 +23,11 @@ def calibrate(fabric: Fabric, network: BaseNetwork, batches: Iterable[Batch]) ->
     """Replace the running statistics of every batch norm by their mean over ``batches``, in place.
 
     The network runs as it does in evaluation, without dropout. A layer that gets nothing to do (a refiner without a
-    patch to refine) keeps its statistics, and so does a frozen encoder. Training
-    itself never reads them, so this changes no later step.
+    patch to refine) keeps its statistics, and so do frozen parts. Training itself never reads them, so this changes no
+    later step.
     """
     was_training = network.training
-    frozen = set(network.backbone.modules()) if network.backbone_frozen else set()
+    frozen = {module for part in network.frozen for module in network.get_submodule(part).modules()}
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module not in frozen]
     before = [(norm.momentum, {name: value.clone() for name, value in norm.named_buffers()}) for norm in norms]
     network.eval()

@@ -12,6 +12,8 @@ class Clock:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.last: dict[str, float] = {}
+        """Seconds of each phase when it last ran."""
         self._spent: dict[str, float] = {}
         self._times: dict[str, int] = {}
 
@@ -22,7 +24,8 @@ class Clock:
         yield
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # the block only queued its work
-        self._spent[phase] = self._spent.get(phase, 0.0) + time.perf_counter() - started
+        self.last[phase] = time.perf_counter() - started
+        self._spent[phase] = self._spent.get(phase, 0.0) + self.last[phase]
         self._times[phase] = self._times.get(phase, 0) + 1
 
     def summary(self) -> str:

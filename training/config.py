@@ -1,6 +1,6 @@
 """The parameters of training, evaluation and export; here, so that reading them needs no torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,8 +25,8 @@ class TrainParams(Section):
 
     backbone: Literal["mobilenetv2", "resnet50", "resnet101"]
     """Encoder."""
-    freeze_backbone: bool
-    """Leave the encoder as it is: its weights and its batch norm's statistics."""
+    freeze: tuple[Literal["backbone", "aspp", "decoder", "refiner"], ...]
+    """Parts left as ``init`` has them, their batch norm's statistics too; ``[]``: all learn."""
     init: str | None
     """Weights to start from (safetensors); null: from scratch (base) or from the base stage (refine)."""
     data: Literal["shards", "plan"]
@@ -61,6 +61,8 @@ class TrainParams(Section):
     """CPU threads a process; recorded, since sums depend on it."""
     validate_every: int
     """Steps between validations."""
+    images_every: Annotated[int, Field(ge=1)] | None
+    """Steps between pictures of predictions, drawn when the network is validated, and at the last; null: none."""
     checkpoint_every: int
     """Steps between checkpoints."""
     backbone_scale: float

@@ -13,24 +13,30 @@ from torch import Tensor
 from curation.identity import rng
 from training import calibrate, checkpoint
 from training.average import Average
+from training.board import open_board
 from training.checkpoint import Checkpoint
 from training.clock import Clock
 from training.config import TrainParams
 from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
+from training.freeze import freeze
 from training.interrupt import Interrupt, Preempted
 from training.losses import base_losses, refine_losses
 from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
+from training.pace import Pace
+from training.pictures import PICTURED, Pictures, names, pictured
 from training.record import Record
 from training.schedule import build_optimizer, rate_factor, set_rates
-from training.validation import RecipeReader, choose, validate
+from training.validation import RecipeReader, choose, predict_bytes, validate
 
 Kind = Literal["base", "refine"]
 Progress = Callable[[int, str], None]
 """Called after each step with the steps done and a note to show."""
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run's work folder."""
+PICTURES = "pictures"
+"""Folder of the pictures in a run's work folder."""
 LOG_EVERY = 50
 
 log = logging.getLogger("cleanplate.train")
@@ -56,6 +62,7 @@ def train(
     data: str,
     init: Path | None = None,
     progress: Progress | None = None,
+    pictures: Path | None = None,
     space: str = "linear",
 ) -> Path:
     """Train the base or the refine network and write its weights to ``folder/KIND.safetensors``.
@@ -73,6 +80,7 @@ def train(
         data: fingerprint of the samples; resuming with another one is refused.
         init: weights to start from, of the base or the refine network; parts that it lacks start from ``params.seed``.
         progress: told after each step.
+        pictures: folder that DVCLive writes predictions to, as ``params.images_every`` says; None: none.
         space: what alpha mixes in the samples, ``linear`` or ``display``; travels with the weights.
 
     Raises:
@@ -82,11 +90,6 @@ def train(
     """
     section = f"train_{kind}"
     _check(params, readers.train, section)
-    if params.freeze_backbone and init is None:
-        raise ValueError(
-            f"{section}.freeze_backbone is true, but the encoder starts from random weights; name pretrained ones in "
-            f"{section}.init (see 'cleanplate fetch-weights')"
-        )
     device, why = choose_device(params.accelerator)
     fabric = build_fabric(params, device)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
@@ -97,15 +100,18 @@ def train(
         run = _Run(kind, params, readers, fabric, init)
         made_with = {"kind": kind, "data": data, "space": space, **params.model_dump(mode="json")}
         state = run.resume(folder / CHECKPOINTS, made_with)
-        with Record(curves, state) as record, Interrupt() as interrupt:
+        board = open_board(folder.name, run.step)
+        if pictures is not None:
+            run.pictures = Pictures(pictures, folder / PICTURES, run.step, board.picture if board else None)
+        with Record(curves, state, board) as record, Interrupt() as interrupt:
             run.go(record, folder / CHECKPOINTS, made_with, interrupt, progress)
         return run.save(folder / f"{kind}.safetensors", space)
 
 
 def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
-    """The network of a stage: drawn from ``params.seed``, then overwritten with what ``init`` holds.
+    """The network of a stage: drawn from ``params.seed``, overwritten with what ``init`` holds, and in part frozen.
 
-    Raises ValueError where ``init`` does not fit.
+    Raises ValueError where ``init`` does not fit, or lacks a part that is frozen.
     """
     network: BaseNetwork
     if kind == "base":
@@ -120,8 +126,11 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
             refine_kernel_size=params.refine_kernel_size,
         )
     initialise(network, params.seed)
+    filled: frozenset[str] = frozenset()
     if init is not None:
-        log.info("train_%s: starts from %s: %s", kind, init, weights.start_from(network, init))
+        words, filled = weights.start_from(network, init)
+        log.info("train_%s: starts from %s: %s", kind, init, words)
+    freeze(network, params.freeze, filled, f"train_{kind}")
     return network.to(memory_format=torch.channels_last)
 
 
@@ -145,9 +154,8 @@ class _Run:
         self.readers = readers
         self.fabric = fabric
         self.step = 0
+        self.pictures: Pictures | None = None
         self.network = build_network(kind, params, init)
-        if params.freeze_backbone:
-            self.network.freeze_backbone()
         self.network.train()
         self.optimizer = build_optimizer(self.network, params)
         self.module, self.stepper = fabric.setup(self.network, self.optimizer)
@@ -185,7 +193,7 @@ class _Run:
         steps = Steps(order, params.batch, params.crop, self.step, params.steps)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
-        clock = Clock(self.fabric.device)
+        clock, pace = Clock(self.fabric.device), Pace(params.batch)
         if self.due(params.validate_every) and not record.has(self.step, "valid/mad"):
             self.validate(record, chosen)  # a stop put it off
             self.checkpoint(record, folder, made_with)
@@ -194,11 +202,13 @@ class _Run:
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
             terms = self.learn(batch, images, clock)
+            pace.step(clock.last)
             self.step += 1
             last = self.step == params.steps
             record.losses(self.step, terms, last)
             if self.step % LOG_EVERY == 0 or last:
                 log.info("train_%s: step %d, loss %.4f; %s", self.kind, self.step, terms["total"], clock.summary())
+                record.pace(self.step, pace.figures)
             if interrupt.asked:
                 self.checkpoint(record, folder, made_with)
                 log.warning(
@@ -213,7 +223,7 @@ class _Run:
             if self.due(params.checkpoint_every):
                 self.checkpoint(record, folder, made_with)
             if progress is not None:
-                progress(self.step, f"loss {terms['total']:.4f}")
+                progress(self.step, pace.note(terms))
 
     def due(self, every: int) -> bool:
         """Whether what happens ``every`` so many steps, and at the last, happens now."""
@@ -273,6 +283,15 @@ class _Run:
         record.write(self.step, {f"valid/{name}": value for name, value in found.items()})
         text = ", ".join(f"{name.removeprefix('mad_')} {value:.1f}" for name, value in found.items())
         log.info("train_%s: step %d, valid MAD x 1000: %s", self.kind, self.step, text)
+        if self.pictures is not None and pictured(self.step, self.params):
+            self.picture(self.pictures)
+
+    def picture(self, pictures: Pictures) -> None:
+        """Draw the predictions for a few samples of the ``valid`` set, always the same ones."""
+        for name, position in names(choose(self.readers.valid, PICTURED)).items():
+            sample = self.readers.valid.read(position, recipe=False)
+            pha = predict_bytes(self.fabric, self.best, sample, self.params.backbone_scale)
+            pictures.add(name, self.step, sample, pha)
 
     def checkpoint(self, record: Record, folder: Path, made_with: Mapping[str, Any]) -> None:
         """Write all that this run needs to go on from here."""

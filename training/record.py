@@ -11,6 +11,8 @@ os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
 
 from dvclive import Live
 
+from training.board import Board
+
 EVERY = 10
 
 
@@ -21,7 +23,8 @@ class Record:
     is part of the checkpoint. Nothing here has a time in it, for the files are compared from run to run.
     """
 
-    def __init__(self, folder: Path, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, state: Mapping[str, Any] | None = None, board: Board | None = None) -> None:
+        self._board = board
         self.history: list[dict[str, Any]] = list(state["history"]) if state else []
         self._sums: dict[str, float] = dict(state["sums"]) if state else {}
         self._count: int = state["count"] if state else 0
@@ -36,6 +39,8 @@ class Record:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.end()
+        if self._board is not None:
+            self._board.close()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -61,6 +66,13 @@ class Record:
         entry = {"step": step, "values": dict(sorted(values.items()))}
         self.history.append(entry)
         self._write(entry)
+        if self._board is not None:
+            self._board.write(step, values)
+
+    def pace(self, step: int, values: Mapping[str, float]) -> None:
+        """Show how fast it goes, on the board alone: times differ from run to run."""
+        if self._board is not None:
+            self._board.write(step, {f"pace/{name}": value for name, value in values.items()})
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         self._live.step = entry["step"]

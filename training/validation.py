@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from compositing.shards import Sample
 from training.data import Reader, to_batch, to_images
 from training.network import RefineNetwork
 from training.network.resize import resize
@@ -61,6 +62,21 @@ def _difference(fabric: Fabric, network: nn.Module, reader: Reader, position: in
     images = to_images(to_batch([reader.read(position, recipe=False)], [position]), fabric.device)
     pha = predict(network, images.src, images.bgr, scale)
     return 1000 * float((pha.double() - images.pha.double()).abs().mean())
+
+
+@torch.no_grad()
+def predict_bytes(fabric: Fabric, network: nn.Module, sample: Sample, scale: float) -> NDArray[np.uint8]:
+    """Alpha (H, W) of one whole sample as bytes. The network's mode is put back."""
+    was_training = network.training
+    network.eval()
+    try:
+        with fabric.autocast():
+            images = to_images(to_batch([sample], [0]), fabric.device)
+            pha = predict(network, images.src, images.bgr, scale)
+    finally:
+        network.train(was_training)
+    found: NDArray[np.uint8] = pha[0, 0].float().mul(255).round().to(torch.uint8).cpu().numpy()
+    return found
 
 
 def predict(network: nn.Module, src: Tensor, bgr: Tensor, scale: float) -> Tensor:

@@ -81,7 +81,7 @@ def make_params() -> MakeParams:
     def make(**changes: Any) -> TrainParams:
         values = {
             "backbone": "mobilenetv2",
-            "freeze_backbone": False,
+            "freeze": [],
             "init": None,
             "data": "shards",
             "seed": 1,
@@ -99,6 +99,7 @@ def make_params() -> MakeParams:
             "devices": 1,
             "threads": 1,
             "validate_every": 2,
+            "images_every": None,
             "checkpoint_every": 1,
             "backbone_scale": 0.5,
             "refine_mode": "sampling",

@@ -14,7 +14,7 @@ from compositing.shards.tar import write_tar
 from compositing.tables import SHARDS
 from curation.identity import item_id, rng
 from curation.tables import read_table, write_table
-from training import evaluate, gallery, tuning
+from training import errormap, evaluate, gallery, tuning
 from training.baseline import FEATURES, Tuned
 from training.network import build_base, build_refine
 from training.network.weights import save
@@ -252,10 +252,10 @@ def test_gallery_holds_as_many_as_asked_and_none_twice(rows, count):
 
 def test_error_map_is_white_where_right_and_tells_missing_from_too_much():
     truth = np.uint8([[0, 128, 255]])
-    assert (gallery.error_map(truth, truth) == 255).all()
-    missing, much = gallery.error_map(np.uint8([[0, 255]]), np.uint8([[255, 0]]))[0]
-    assert tuple(missing) == gallery.MISSING
-    assert tuple(much) == gallery.TOO_MUCH
+    assert (errormap.error_map(truth, truth) == 255).all()
+    missing, much = errormap.error_map(np.uint8([[0, 255]]), np.uint8([[255, 0]]))[0]
+    assert tuple(missing) == errormap.MISSING
+    assert tuple(much) == errormap.TOO_MUCH
 
 
 def test_plot_rows_are_one_a_bar(values):

@@ -10,7 +10,7 @@ from training import loop
 from training.checkpoint import newest_step
 from training.device import build_fabric, choose_device
 from training.loop import DivergedError, Readers, build_network, train
-from training.network import build_base, weights
+from training.network import build_refine, weights
 from training.network.weights import load_base, load_metadata, load_refine
 from training.schedule import parameter_groups, rate_factor
 
@@ -118,18 +118,16 @@ def test_the_file_says_what_it_is(run, make_params):
     assert load_base(path).backbone_name == "mobilenetv2"
 
 
-def test_a_frozen_backbone_stays_and_the_rest_learns(run, make_params, tmp_path):
+@pytest.mark.parametrize("frozen", [["backbone"], ["aspp", "decoder"], ["backbone", "aspp", "decoder"]])
+def test_frozen_parts_stay_and_the_rest_learns(run, make_params, tmp_path, frozen):
     init = tmp_path / "init.safetensors"
-    start = build_base("mobilenetv2")
+    start = build_refine("mobilenetv2")
     weights.save(start, init)
-    params = make_params(freeze_backbone=True, ema=0.9)
-    run(params, init=init)
-    before, after = start.state_dict(), weights.load(run.folder / "run/base.safetensors")
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert not [name for name in changed if name.startswith("backbone.")]
-    assert {"aspp.project.0.weight", "decoder.bn1.running_mean"} <= changed
-    with pytest.raises(ValueError, match="freeze_backbone is true, but the encoder starts from random weights"):
-        run(params, name="scratch")
+    run(make_params(freeze=frozen, ema=0.9, steps=2), kind="refine", init=init)
+    before, after = start.state_dict(), weights.load(run.folder / "run/refine.safetensors")
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"backbone", "aspp", "decoder", "refiner"} - set(frozen)
+    assert not torch.equal(before["refiner.bn1.running_mean"], after["refiner.bn1.running_mean"])
 
 
 def test_average_is_what_is_saved(run, make_params):

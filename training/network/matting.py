@@ -67,21 +67,27 @@ class BaseNetwork(nn.Module):
         encoder = build_encoder(backbone)
         stride1, stride2, stride4, stride8, stride16 = encoder.widths
         self.backbone_name = backbone
-        self.backbone_frozen = False
+        self.frozen: frozenset[str] = frozenset()
         self.backbone = encoder
         self.aspp = ASPP(stride16)
         self.decoder = Decoder((stride8, stride4, stride2, stride1))
 
-    def freeze_backbone(self) -> None:
-        """Let training leave the encoder alone: no gradients, and batch norm keeps to its running statistics."""
-        self.backbone_frozen = True
-        self.backbone.requires_grad_(False).eval()
+    @property
+    def parts(self) -> list[str]:
+        """What has rates of its own and can be frozen: ``backbone``, ``aspp``, ``decoder``, and ``refiner`` of some."""
+        return [name for name, _ in self.named_children()]
+
+    def freeze(self, *parts: str) -> None:
+        """Let training leave parts alone: no gradients, no dropout, and batch norm keeps to its running statistics."""
+        self.frozen = frozenset(parts)
+        for part in self.frozen:
+            self.get_submodule(part).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; a frozen encoder stays in evaluation."""
+        """Set the training mode; frozen parts stay in evaluation."""
         super().train(mode)
-        if self.backbone_frozen:
-            self.backbone.eval()
+        for part in self.frozen:
+            self.get_submodule(part).eval()
         return self
 
     def forward(self, src: Tensor, bgr: Tensor, hidden: bool = True) -> BaseOutput:

@@ -40,6 +40,12 @@ class Report(NamedTuple):
     unexpected: list[str]
     """Only in the file: ignored."""
 
+    @property
+    def filled(self) -> frozenset[str]:
+        """The parts of the network that were taken whole."""
+        lost = {name.split(".")[0] for name in (*self.missing, *self.mismatched)}
+        return frozenset(name.split(".")[0] for name in self.matched) - lost
+
     def __str__(self) -> str:
         """One line with the counts and the first names of what did not fit."""
         parts = [f"{len(self.matched)} tensors taken"]
@@ -160,11 +166,17 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
     return report
 
 
-def start_from(network: BaseNetwork, path: Path) -> str:
-    """Put the weights that training starts from into a network: its own kind's, or an encoder's of another network.
+class Start(NamedTuple):
+    """What training starts from."""
 
-    Returns:
-        One line that says whose they are, what matched and what did not.
+    words: str
+    """One line: whose weights they are, what matched and what did not."""
+    filled: frozenset[str]
+    """The parts of the network that they fill; the others stay random."""
+
+
+def start_from(network: BaseNetwork, path: Path) -> Start:
+    """Put the weights that training starts from into a network: its own kind's, or an encoder's of another network.
 
     Raises:
         FileNotFoundError: no such file.
@@ -174,9 +186,10 @@ def start_from(network: BaseNetwork, path: Path) -> str:
     adapted = adapt(state)
     if adapted is None:
         try:
-            return str(load_into(network, state))
+            report = load_into(network, state)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        return Start(str(report), report.filled)
     report = load_into(network, adapted.state, partial=True)
     lost = [name for name in (*report.missing, *report.mismatched) if name.startswith("backbone.")]
     if lost:
@@ -184,7 +197,9 @@ def start_from(network: BaseNetwork, path: Path) -> str:
             f"weights: {path} is a {adapted.source}, which lacks {len(lost)} tensors of a {network.backbone_name} "
             f"({', '.join(lost[:3])}, ...); check 'backbone'"
         )
-    return f"{adapted.source}, first convolution for 6 channels; {report}; {len(adapted.unused)} have no place here"
+    unused = f"{len(adapted.unused)} have no place here"
+    words = f"{adapted.source}, first convolution for 6 channels; {report}; {unused}"
+    return Start(words, report.filled)
 
 
 def convert(source: Path, path: Path) -> str:
