@@ -20,6 +20,23 @@ class RateParams(Section):
     """Refiner; unused by the base network."""
 
 
+class LossParams(Section):
+    """What the terms of the loss count; 0 leaves one out."""
+
+    pha: float = Field(ge=0)
+    """Mean absolute difference of alpha."""
+    grad: float = Field(ge=0)
+    """The same of alpha's Sobel gradient."""
+    fgr: float = Field(ge=0)
+    """The same of the foreground where alpha is above 0."""
+    err: float = Field(ge=0)
+    """Mean squared difference of the error map from alpha's absolute error."""
+    lap: float = Field(ge=0)
+    """Mean absolute difference of the Laplacian pyramids of alpha, five levels; no term of the published recipe."""
+    soft: float = Field(ge=0)
+    """How much more a pixel of soft alpha (above 0 and below 1) counts in ``pha``; 1: twice as much."""
+
+
 class TrainParams(Section):
     """Parameters of the ``train_base`` and ``train_refine`` stages."""
 
@@ -29,6 +46,11 @@ class TrainParams(Section):
     """Parts left as ``init`` has them, their batch norm's statistics too; ``[]``: all learn."""
     init: str | None
     """Weights to start from (safetensors); null: from scratch (base) or from the base stage (refine)."""
+    start: Literal["shaped", "published"]
+    """Weights from scratch: shaped so that little training gets far, or drawn as the published code draws them."""
+    difference: Literal["none", "raw", "matched"]
+    """Whether the network is also shown how far source and captured background are apart: not (as published), by
+    channel, or by channel after a gain and with small shifts forgiven. Published weights start any of the three."""
     data: Literal["shards", "plan"]
     """Read the rendered shards, or render live from the plan."""
     seed: int
@@ -41,14 +63,19 @@ class TrainParams(Section):
     """Smallest and largest side of the random crops, pixels, multiples of 4; one size a batch, in steps of up to 64."""
     optimizer: Literal["adam", "adamw"]
     """Update rule."""
-    schedule: Literal["constant", "onecycle"]
-    """Learning rate over the run."""
+    schedule: Literal["constant", "onecycle", "cosine"]
+    """Learning rate over the run, after ``warmup`` steps of a straight climb: constant, or falling along half a cosine
+    to 1/1000; onecycle has a climb of its own over the first tenth, and no warmup."""
+    warmup: int = Field(ge=0)
+    """Steps of climb with ``constant`` and ``cosine``."""
     rates: RateParams
     """Peak learning rates."""
     weight_decay: float
     """Decoupled for adamw."""
     clip: float | None
     """Largest gradient norm; null: unclipped."""
+    losses: LossParams
+    """Weights of the loss terms."""
     ema: float | None
     """Decay of the averaged weights that are validated and saved; null: no average."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]

@@ -10,12 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from compositing.shards.reader import Sample, ShardReader
-=======
-from compositing.shards import Sample, ShardReader
 from training.errormap import ERROR_RANGE, error_map, error_words
->>>>>>> e2e910e1c5155042f9d2224866e2566c09424306
 from training.tables import METHODS
 
 Bytes = NDArray[np.uint8]

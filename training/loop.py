@@ -115,7 +115,7 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
     """
     network: BaseNetwork
     if kind == "base":
-        network = build_base(params.backbone)
+        network = build_base(params.backbone, params.difference)
     else:
         network = build_refine(
             params.backbone,
@@ -124,8 +124,9 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
             refine_sample_pixels=params.refine_sample_pixels,
             refine_threshold=params.refine_threshold,
             refine_kernel_size=params.refine_kernel_size,
+            difference=params.difference,
         )
-    initialise(network, params.seed)
+    initialise(network, params.seed, params.start)
     filled: frozenset[str] = frozenset()
     if init is not None:
         words, filled = weights.start_from(network, init)
@@ -248,19 +249,24 @@ class _Run:
                 # A loss scaler skips such a step by itself and tries a smaller scale.
                 if norm is not None and self.params.precision != "16-mixed":
                     self.check(float(norm), "gradient", batch, terms)
-            set_rates(self.optimizer, rate_factor(self.params.schedule, self.step, self.params.steps))
+            set_rates(self.optimizer, self.rate())
             self.stepper.step()
             self.stepper.zero_grad()
             if self.average is not None:
                 self.average.update(self.network, self.step)
         return terms
 
+    def rate(self) -> float:
+        """The share of the peak rates at this step."""
+        return rate_factor(self.params.schedule, self.step, self.params.steps, self.params.warmup)
+
     def losses(self, images: Images) -> dict[str, Tensor]:
         """The loss terms of a batch, in float32."""
+        terms = self.params.losses
         if self.kind == "base":
             # No loss reads the hidden features.
-            return base_losses(self.module(images.src, images.bgr, hidden=False), images.pha, images.fgr)
-        return refine_losses(self.module(images.src, images.bgr), images.pha, images.fgr)
+            return base_losses(self.module(images.src, images.bgr, hidden=False), images.pha, images.fgr, terms)
+        return refine_losses(self.module(images.src, images.bgr), images.pha, images.fgr, terms)
 
     def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""

@@ -13,7 +13,7 @@ os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
 
 from dvclive import Live
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from curation.storage import writing
 from training.config import TrainParams
 from training.errormap import error_map, error_words

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from training.data import Reader, to_batch, to_images
 from training.network import RefineNetwork
 from training.network.resize import resize

@@ -185,7 +185,7 @@ PARTS = ("backbone", "aspp", "decoder", "refiner")
 
 
 def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch):
-    def broken(out, pha, fgr):
+    def broken(out, pha, fgr, params):
         return {"pha": torch.sqrt(out.pha * 0).mean()}  # value 0, gradient NaN
 
     monkeypatch.setattr(loop, "base_losses", broken)
@@ -240,6 +240,39 @@ def test_rates():
     assert factors[10:] == sorted(factors[10:], reverse=True)
     assert {rate_factor("constant", step, 100) for step in range(100)} == {1.0}
     assert 0 < rate_factor("onecycle", 0, 1) <= 1
+    for schedule, last in (("constant", 1.0), ("cosine", 1e-3)):
+        factors = [rate_factor(schedule, step, 100, warmup=4) for step in range(100)]
+        assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+        assert factors[-1] == pytest.approx(last)
+        assert factors[4:] == sorted(factors[4:], reverse=True)
+        assert rate_factor(schedule, 0, 1) == 1.0
+
+
+def test_the_start_is_the_one_asked_for(make_params):
+    shaped, published = (build_network("base", make_params(start=start)) for start in ("shaped", "published"))
+    bound = 1 / (published.decoder.conv1.weight[0].numel()) ** 0.5
+    assert published.decoder.conv1.weight.abs().max() <= bound < shaped.decoder.conv1.weight.abs().max()
+    assert published.decoder.conv4.bias.abs().max() > 0
+    # The encoder's first convolution was replaced, and so is as PyTorch draws it; the others are torchvision's.
+    first, second = published.backbone.features[0][0].weight, published.backbone.features[1].conv[0][0].weight
+    assert first.abs().max() <= 1 / first[0].numel() ** 0.5
+    assert second.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.2)
+    assert not torch.equal(
+        build_network("base", make_params(start="published", seed=2)).decoder.conv1.weight,
+        published.decoder.conv1.weight,
+    )
+
+
+@pytest.mark.parametrize("kind", ["base", "refine"])
+def test_a_variant_trains_and_says_what_it_is(run, make_params, kind):
+    terms = {"pha": 1.0, "grad": 0.5, "fgr": 1.0, "err": 1.0, "lap": 0.2, "soft": 1.0}
+    run(make_params(steps=2, difference="matched", losses=terms, schedule="cosine", warmup=1), kind=kind)
+    load = load_base if kind == "base" else load_refine
+    network = load(run.folder / "run" / f"{kind}.safetensors")
+    assert network.difference == "matched"
+    assert network.backbone.features[0][0].extra.abs().sum() > 0
+    recorded = json.loads((run.folder / "run/curves/metrics.json").read_text())["train"]
+    assert "lap" in recorded
 
 
 def test_every_parameter_has_its_rate(make_params):

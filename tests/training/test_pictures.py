@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from training.loop import Readers, train
 from training.pictures import SIDE, Pictures, draw, names, pictured
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from curation.storage import writing
+from training.network.difference import CHANNELS
 from training.network.encoder import Backbone
 from training.network.matting import BaseNetwork, RefineNetwork, build_base, build_refine
 from training.network.pretrained import adapt
@@ -23,6 +24,11 @@ HEADER = "cleanplate"
 """The one metadata key; safetensors writes several in any order, which would change the bytes from run to run."""
 
 REFINER = "refiner."
+
+EXTRA = ".extra"
+"""How the names of weights end that see the difference of source and captured background."""
+
+NEVER_MISSING = ("num_batches_tracked", EXTRA)
 
 PUBLISHED_SPACE = "display"
 """What alpha mixed in the composites that the published weights were trained on."""
@@ -76,11 +82,14 @@ def save(network: BaseNetwork, path: Path, metadata: Mapping[str, Any] | None = 
 
 def describe(network: BaseNetwork) -> dict[str, Any]:
     """Kind and options of a network, as its builder takes them; JSON values."""
+    # The published network is not called a variant: its files stay as they were.
+    variant = {} if network.difference == "none" else {"difference": network.difference}
     if not isinstance(network, RefineNetwork):
-        return {"kind": "base", "backbone": network.backbone_name}
+        return {"kind": "base", "backbone": network.backbone_name, **variant}
     return {
         "kind": "refine",
         "backbone": network.backbone_name,
+        **variant,
         "backbone_scale": network.backbone_scale,
         "refine_mode": network.refiner.mode,
         "refine_sample_pixels": network.refiner.sample_pixels,
@@ -142,7 +151,9 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
         partial: take what fits by name and shape and leave the rest; otherwise all but the refiner must fit.
 
     Returns:
-        What became of each name. A batch norm's ``num_batches_tracked``, which old files lack, is never missing.
+        What became of each name. Never missing are a batch norm's ``num_batches_tracked``, which old files lack, and
+        the weights of channels that the file's network was not shown (``extra``): they become 0, so that the network
+        computes what the file's did.
 
     Raises:
         FileNotFoundError: no such file.
@@ -153,7 +164,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
     fits = {name: name in given and given[name].shape == own[name].shape for name in own}
     report = Report(
         matched=sorted(name for name in own if fits[name]),
-        missing=sorted(name for name in own if name not in given and not name.endswith("num_batches_tracked")),
+        missing=sorted(name for name in own if name not in given and not name.endswith(NEVER_MISSING)),
         mismatched=sorted(
             f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
             for name in own
@@ -162,7 +173,11 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
         unexpected=sorted(name for name in given if name not in own),
     )
     _require_fit(report, partial, f"{state}" if isinstance(state, Path) else "these weights")
-    network.load_state_dict({name: given[name] for name in report.matched}, strict=False)
+    taken = {name: given[name] for name in report.matched}
+    for name in own:
+        if name.endswith(EXTRA) and name not in given and name.removesuffix(EXTRA) + ".weight" in taken:
+            taken[name] = torch.zeros_like(own[name])
+    network.load_state_dict(taken, strict=False)
     return report
 
 
@@ -236,7 +251,8 @@ def load_base(path: Path) -> BaseNetwork:
         ValueError: the file is of no such network.
     """
     state = load(path)
-    network = build_base(_described(path, state)["backbone"])
+    found = _described(path, state)
+    network = build_base(found["backbone"], found.get("difference", "none"))
     _fill(network, state, path)
     return network
 
@@ -279,7 +295,9 @@ def _require_fit(report: Report, partial: bool, source: str) -> None:
     lost += [name for name in report.missing if name.startswith(REFINER) and taken]
     surplus = [name for name in report.unexpected if not name.startswith(REFINER)]
     if lost or surplus or report.mismatched:
-        raise ValueError(f"weights: {source} are of another network: {report}; check the backbone and the kernel size")
+        raise ValueError(
+            f"weights: {source} are of another network: {report}; check 'backbone', 'difference' and the kernel size"
+        )
 
 
 def _described(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -291,9 +309,12 @@ def _described(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
     backbone = _backbone(state)
     if backbone is None:
         raise ValueError(f"weights: {path} is of no network known here: names such as {', '.join(sorted(state)[:3])}")
+    shown = {state[name].shape[1] for name in state if name.endswith(EXTRA)}
+    kind = next((kind for kind, channels in CHANNELS.items() if channels in shown), None)
+    variant = {} if kind is None else {"difference": kind}
     if first is None:
-        return {"kind": "base", "backbone": backbone}
-    return {"kind": "refine", "backbone": backbone, "refine_kernel_size": int(first.shape[-1])}
+        return {"kind": "base", "backbone": backbone, **variant}
+    return {"kind": "refine", "backbone": backbone, **variant, "refine_kernel_size": int(first.shape[-1])}
 
 
 def _backbone(state: Mapping[str, Tensor]) -> Backbone | None:
