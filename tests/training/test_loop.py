@@ -172,7 +172,7 @@ def test_log_says_the_device_and_where_time_goes(run, make_params, caplog):
 
 def test_resuming_with_other_settings_is_refused(run, make_params):
     run(make_params(steps=1))
-    with pytest.raises(ValueError, match="steps was 1, now 2"):
+    with pytest.raises(ValueError, match="steps: 1 -> 2"):
         run(make_params(steps=2))
 
 
