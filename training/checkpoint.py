@@ -94,6 +94,16 @@ def read(path: Path, tensors: bool = True) -> Checkpoint:
     return Checkpoint(tensors=found, **header)
 
 
+def newest_header(folder: Path) -> tuple[Path, Checkpoint] | None:
+    """The newest checkpoint that is whole and can be read, without its tensors; None where there is none."""
+    for path in reversed(_all(folder)):
+        try:
+            return path, read(path, tensors=False)
+        except (SafetensorError, ValueError) as error:
+            log.warning("%s is passed over: %s", path, error)
+    return None
+
+
 def load(path: Path, made_with: Mapping[str, Any]) -> Checkpoint:
     """Read a checkpoint made with the same configuration and data.
 
