@@ -104,11 +104,15 @@ def save(path: Path, incident: Incident) -> Path:
     return path
 
 
-def keep(folder: Path | None, incident: Incident) -> str:
-    """Save an incident in a run's work folder (None: nowhere), and say in words how it is looked at."""
+def keep(folder: Path | None, incident: Incident, rank: int | None = None) -> str:
+    """Save an incident in a run's work folder (None: nowhere), and say in words how it is looked at.
+
+    ``rank``: of the process, where there are several, each with a share of the batch.
+    """
     if folder is None:
         return ""
-    path = folder / f"diverged-{incident.step:08d}.safetensors"
+    suffix = "" if rank is None else f"-rank{rank}"
+    path = folder / f"diverged-{incident.step:08d}{suffix}.safetensors"
     try:
         save(path, incident)
     except OSError as error:  # the reason for the stop matters more

@@ -277,9 +277,8 @@ class _Run:
                     self.fabric.backward(total / count)
         bound = self.watch.see(terms["total"])
         if bound is not None:
-            self.stop(
-                f"the loss explodes: the median of the last {divergence.RECENT} is above {bound:.3g}", batch, terms
-            )
+            recent = f"the median of the last {divergence.RECENT}"
+            self.stop(f"the loss explodes: {recent} is above {bound:.3g} (diverge {self.params.diverge})", batch, terms)
         with clock("optimizer"):
             # Without a limit this measures the norm and leaves the gradient as it is.
             limit = math.inf if self.params.clip is None else self.params.clip
@@ -319,8 +318,9 @@ class _Run:
         names = [str(r.get("composite_id", p)) for r, p in zip(recipes, batch.positions.tolist(), strict=True)]
         words = f"{what} at step {self.step} ({', '.join(f'{name} {term:.3g}' for name, term in terms.items())})"
         incident = Incident(self.kind, self.step, words, self.params, names, batch, self.network.state_dict())
+        saved = divergence.keep(self.folder, incident, self.fabric.global_rank if self.fabric.world_size > 1 else None)
         raise DivergedError(
-            f"train_{self.kind}: {words[:-1]}; composites {', '.join(names)}). {divergence.keep(self.folder, incident)}"
+            f"train_{self.kind}: {words[:-1]}; composites {', '.join(names)}). {saved}"
             "Lower the rates, set clip to 1.0 or precision to '32-true'; CLEANPLATE_RESUME=anyway then goes on from "
             "the last checkpoint, which stays"
         )

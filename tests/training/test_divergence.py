@@ -96,6 +96,12 @@ def test_a_full_disk_does_not_hide_the_reason(incident, tmp_path, monkeypatch):
     assert divergence.keep(None, incident) == ""
 
 
+def test_processes_do_not_overwrite_each_other(incident, tmp_path):
+    for rank in (0, 1):
+        assert f"-rank{rank}.safetensors'" in divergence.keep(tmp_path, incident, rank)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_an_exploding_run_stops_with_its_batch_saved(disc_reader, make_params, tmp_path, monkeypatch):
     monkeypatch.setenv("CLEANPLATE_LOADERS", "0")
     monkeypatch.setattr(divergence, "REMEMBERED", 3)
