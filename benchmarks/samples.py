@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
-from compositing.pairing import plan_chunks
-from compositing.writer import gather, render_shard, shard_tasks
 
 from compositing.inputs import InputRoots
+from compositing.plan.pairing import plan_chunks
 from compositing.shards.reader import Sample, ShardReader
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import FRAMES, PLAN, SHARDS
 from curation.identity import file_id
 from curation.tables import VERDICTS, read_table, write_chunks, write_table

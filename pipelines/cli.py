@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, calibrate, curation, decisions, people, shards
+from pipelines.commands import audit, calibrate, curation, decisions, people, replay, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +32,7 @@ app.command()(calibrate.calibrate)
 app.command()(shards.render)
 app.command()(shards.show)
 app.command()(shards.verify)
+app.command()(replay.replay)
 
 console = Console()
 SCANS = Path(".work/scan")

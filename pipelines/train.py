@@ -1,10 +1,12 @@
 """What the two training stages share: progress, curves, the published model."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.identity import file_id
+from curation.storage import writing
 from pipelines.paths import find_weights
 from pipelines.progress import Progress
 from pipelines.samples import TABLE, open_reader, plan_space
@@ -23,11 +25,17 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
     require_extra("train")
     # Crops change size: CUDA's memory would be cut into pieces that fit no other. Read when PyTorch is first imported.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
-    from training import checkpoint, loop  # PyTorch only where it is used
+    import torch
+
+    from pipelines import unfinished
+    from training import checkpoint, device, loop, memory  # PyTorch only where it is used
 
     if params.init is not None:
         init = find_weights(params.init)
     readers = loop.Readers(open_reader(stage.params, params, kind), open_reader(stage.params, params, "valid"))
+    data, space = file_id(TABLE), plan_space()
+    settings = loop.settings(kind, params, data, space, init)
+    unfinished.take_over(stage.name, stage.work.folder, loop.CHECKPOINTS, settings)
     done = checkpoint.newest_step(stage.work.folder / loop.CHECKPOINTS)
     with Progress(f"training {kind}", total=params.steps, done=done) as bar:
         made = loop.train(
@@ -36,10 +44,14 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
             readers,
             stage.work.folder,
             curves=METRICS / stage.name,
-            data=file_id(TABLE),
+            data=data,
             init=init,
             progress=lambda step, note: bar.advance(step - bar.done, note),
             pictures=PICTURES / kind,
-            space=plan_space(),
+            space=space,
         )
+    # To a tenth: on the CPU it wobbles from run to run, and DVC compares the file.
+    used = round(memory.peak(torch.device(device.choose_device(params.accelerator)[0])), 1)
+    with writing(METRICS / stage.name / "memory.json") as temporary:
+        temporary.write_text(json.dumps({"peak_memory_gib": used}) + "\n", encoding="utf-8")
     stage.work.link_file(made, MODELS / made.name)

@@ -102,6 +102,14 @@ class TrainParams(Section):
     """Refine: smallest error in thresholding mode."""
     refine_kernel_size: Literal[1, 3]
     """Refine: kernel of the refiner's convolutions."""
+    diverge: float | None
+    """Stop where the last 5 losses' median is so many robust standard deviations above the last 100; null: never."""
+    accumulate: int
+    """Equal parts of a batch that are run one after the other to save memory; batch norm sees a part at a time."""
+    compile: bool
+    """Run through torch.compile: a slow start, other rounding; needs a C++ compiler."""
+    checkpointing: bool
+    """Compute activations again in the backward pass: less memory, more time, the same weights."""
 
 
 class EvaluateParams(Section):

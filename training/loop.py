@@ -4,21 +4,23 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from curation.identity import rng
-from training import calibrate, checkpoint
+from curation.identity import file_id, rng
+from training import calibrate, checkpoint, divergence
 from training.average import Average
 from training.board import open_board
 from training.checkpoint import Checkpoint
 from training.clock import Clock
+from training.compiled import compiled
 from training.config import TrainParams
 from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
+from training.divergence import DivergedError, Incident, Watch
 from training.freeze import freeze
 from training.interrupt import Interrupt, Preempted
 from training.losses import base_losses, refine_losses
@@ -26,6 +28,7 @@ from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
 from training.pace import Pace
 from training.pictures import PICTURED, Pictures, names, pictured
+from training.recompute import recompute
 from training.record import Record
 from training.schedule import build_optimizer, rate_factor, set_rates
 from training.validation import RecipeReader, choose, predict_bytes, validate
@@ -47,10 +50,6 @@ class Readers(NamedTuple):
 
     train: Reader
     valid: RecipeReader
-
-
-class DivergedError(ValueError):
-    """The loss or its gradient is no number any more; the message names the step and its composites."""
 
 
 def train(
@@ -85,7 +84,7 @@ def train(
 
     Raises:
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
-        DivergedError: the loss or its gradient is not finite.
+        DivergedError: the loss or its gradient is not finite, or the loss explodes; the batch is saved in ``folder``.
         Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
@@ -98,7 +97,7 @@ def train(
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
     with reproducible(device, params.threads):
         run = _Run(kind, params, readers, fabric, init)
-        made_with = {"kind": kind, "data": data, "space": space, **params.model_dump(mode="json")}
+        made_with = settings(kind, params, data, space, init)
         state = run.resume(folder / CHECKPOINTS, made_with)
         board = open_board(folder.name, run.step)
         if pictures is not None:
@@ -106,6 +105,18 @@ def train(
         with Record(curves, state, board) as record, Interrupt() as interrupt:
             run.go(record, folder / CHECKPOINTS, made_with, interrupt, progress)
         return run.save(folder / f"{kind}.safetensors", space)
+
+
+def settings(kind: Kind, params: TrainParams, data: str, space: str, init: Path | None) -> dict[str, Any]:
+    """What a run must have in common with a checkpoint to go on from it, as JSON values."""
+    start = None if init is None else file_id(init)
+    return {"kind": kind, "data": data, "space": space, "start": start, **params.model_dump(mode="json")}
+
+
+def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
+    """A run without samples, to take single steps with batches of one's own."""
+    nothing: Any = None
+    return _Run(kind, params, nothing, fabric, None)
 
 
 def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
@@ -135,19 +146,41 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
     return network.to(memory_format=torch.channels_last)
 
 
+def dropout_seed(seed: int, step: int) -> int:
+    """What dropout's generator is seeded with before a step, counted from 0."""
+    return int(rng(seed, "dropout", step).integers(2**63))
+
+
+def micro_batches(images: Images, count: int) -> list[Images]:
+    """A batch in ``count`` equal parts, one after the other."""
+    return [Images(*layers) for layers in zip(*(layer.chunk(count) for layer in images), strict=True)]
+
+
 def _check(params: TrainParams, reader: Reader, section: str) -> None:
     if params.batch < 2:
         raise ValueError(
             f"{section}.batch is {params.batch}; batch norm in ASPP's pooled branch needs 2 samples or more a step"
         )
-    for name in ("steps", "threads", "validate_every", "checkpoint_every"):
+    for name in ("steps", "threads", "validate_every", "checkpoint_every", "accumulate"):
         if getattr(params, name) < 1:
             raise ValueError(f"{section}.{name} is {getattr(params, name)}; expected 1 or more")
+    if params.batch % params.accumulate or params.batch // params.accumulate < 2:
+        raise ValueError(
+            f"{section}.accumulate is {params.accumulate}, which does not divide batch {params.batch} into equal parts "
+            "of 2 samples or more"
+        )
+    if params.compile and params.checkpointing:
+        raise ValueError(f"{section}.compile and {section}.checkpointing are both true; set one of them to false")
     check_crop(params.crop, reader, section)
 
 
 class _Run:
     """A network with its optimizer, between two steps."""
+
+    folder: Path | None = None
+    """Where a step that goes wrong is saved; None: it is not."""
+    changes: tuple[dict[str, Any], ...] = ()
+    """As of :class:`training.checkpoint.Checkpoint`."""
 
     def __init__(self, kind: Kind, params: TrainParams, readers: Readers, fabric: Fabric, init: Path | None) -> None:
         self.kind = kind
@@ -159,8 +192,12 @@ class _Run:
         self.network = build_network(kind, params, init)
         self.network.train()
         self.optimizer = build_optimizer(self.network, params)
-        self.module, self.stepper = fabric.setup(self.network, self.optimizer)
+        network = compiled(self.network, fabric.device) if params.compile else self.network
+        self.module, self.stepper = fabric.setup(network, self.optimizer)
         self.average = None if params.ema is None else Average(self.network, params.ema)
+        self.watch = Watch(params.diverge)
+        if params.checkpointing:
+            recompute(self.network)
 
     @property
     def best(self) -> BaseNetwork:
@@ -169,13 +206,15 @@ class _Run:
 
     def resume(self, folder: Path, made_with: Mapping[str, Any]) -> dict[str, Any] | None:
         """Go back to the newest checkpoint and return its record's state, or None where there is none."""
-        path = checkpoint.newest(folder)
-        if path is None:
+        self.folder = folder.parent
+        found = checkpoint.load_newest(folder, made_with)
+        if found is None:
             return None
-        found = checkpoint.load(path, made_with)
         average = None if self.average is None else self.average.network
-        checkpoint.restore(found.tensors, self.network, self.optimizer, average)
+        checkpoint.restore(found.tensors, self.network, self.optimizer, average, found.partial)
         self.fabric.strategy.precision.load_state_dict(found.scaler)
+        self.changes = found.changes
+        self.watch = Watch(self.params.diverge, found.record.get("recent", ()))
         self.step = found.step
         log.info("train_%s: going on at step %d of %d", self.kind, self.step, self.params.steps)
         return found.record
@@ -231,24 +270,32 @@ class _Run:
         return self.step > 0 and (self.step % every == 0 or self.step == self.params.steps)
 
     def learn(self, batch: Batch, images: Images, clock: Clock) -> dict[str, float]:
-        """One step: returns the loss terms and their ``total``."""
+        """One step: returns the loss terms and their ``total``, means over the micro-batches."""
         # Dropout draws from the global generator. Seeded anew each step, a resumed run needs nothing but the step.
-        torch.manual_seed(int(rng(self.params.seed, "dropout", self.step).integers(2**63)))
-        with clock("forward"):
-            found = self.losses(images)
-            total = torch.stack(list(found.values())).sum()
-            terms = dict(zip([*found, "total"], torch.stack([*found.values(), total]).tolist(), strict=True))
-        self.check(terms["total"], "loss", batch, terms)
-        with clock("backward"):
-            self.fabric.backward(total)
+        torch.manual_seed(dropout_seed(self.params.seed, self.step))
+        count = self.params.accumulate
+        terms: dict[str, float] = {}
+        for number, part in enumerate(micro_batches(images, count)):
+            with self.fabric.no_backward_sync(self.module, enabled=number < count - 1):
+                with clock("forward", 1 / count):
+                    found = self.losses(part)
+                    total = torch.stack(list(found.values())).sum()
+                    values = torch.stack([*found.values(), total]).tolist()
+                    each = dict(zip([*found, "total"], values, strict=True))
+                self.check(each["total"], "loss", batch, each)
+                terms = {name: terms.get(name, 0.0) + value / count for name, value in each.items()}
+                with clock("backward", 1 / count):
+                    self.fabric.backward(total / count)
+        bound = self.watch.see(terms["total"])
+        if bound is not None:
+            recent = f"the median of the last {divergence.RECENT}"
+            self.stop(f"the loss explodes: {recent} is above {bound:.3g} (diverge {self.params.diverge})", batch, terms)
         with clock("optimizer"):
-            if self.params.clip is not None:
-                norm = self.fabric.clip_gradients(
-                    self.module, self.stepper, max_norm=self.params.clip, error_if_nonfinite=False
-                )
-                # A loss scaler skips such a step by itself and tries a smaller scale.
-                if norm is not None and self.params.precision != "16-mixed":
-                    self.check(float(norm), "gradient", batch, terms)
+            # Without a limit this measures the norm and leaves the gradient as it is.
+            limit = math.inf if self.params.clip is None else self.params.clip
+            norm = self.fabric.clip_gradients(self.module, self.stepper, max_norm=limit, error_if_nonfinite=False)
+            if norm is not None and not self.skips_overflow():
+                self.check(float(norm), "gradient", batch, terms)
             set_rates(self.optimizer, self.rate())
             self.stepper.step()
             self.stepper.zero_grad()
@@ -260,6 +307,14 @@ class _Run:
         """The share of the peak rates at this step."""
         return rate_factor(self.params.schedule, self.step, self.params.steps, self.params.warmup)
 
+    def skips_overflow(self) -> bool:
+        """Whether a loss scaler takes care of a gradient that is not finite: it skips the step and scales less.
+
+        At a scale of 1 that is no overflow of the scaled loss any more.
+        """
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        return scaler is not None and scaler.get_scale() > 1
+
     def losses(self, images: Images) -> dict[str, Tensor]:
         """The loss terms of a batch, in float32."""
         terms = self.params.losses
@@ -270,14 +325,20 @@ class _Run:
 
     def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""
-        if math.isfinite(value):
-            return
-        names = [self.readers.train.read(p).recipe.get("composite_id", p) for p in batch.positions.tolist()]
+        if not math.isfinite(value):
+            self.stop(f"the {what} is {value}", batch, terms)
+
+    def stop(self, what: str, batch: Batch, terms: Mapping[str, float]) -> NoReturn:
+        """Save the step for replay and raise DivergedError."""
+        recipes = [self.readers.train.read(position).recipe for position in batch.positions.tolist()]
+        names = [str(r.get("composite_id", p)) for r, p in zip(recipes, batch.positions.tolist(), strict=True)]
+        words = f"{what} at step {self.step} ({', '.join(f'{name} {term:.3g}' for name, term in terms.items())})"
+        incident = Incident(self.kind, self.step, words, self.params, names, batch, self.network.state_dict())
+        saved = divergence.keep(self.folder, incident, self.fabric.global_rank if self.fabric.world_size > 1 else None)
         raise DivergedError(
-            f"train_{self.kind}: the {what} is {value} at step {self.step} "
-            f"({', '.join(f'{name} {term:.3g}' for name, term in terms.items())}; "
-            f"composites {', '.join(str(name) for name in names)}); "
-            "lower the rates, set clip to 1.0 or precision to '32-true'. The last checkpoint stays"
+            f"train_{self.kind}: {words[:-1]}; composites {', '.join(names)}). {saved}"
+            "Lower the rates, set clip to 1.0 or precision to '32-true'; CLEANPLATE_RESUME=anyway then goes on from "
+            "the last checkpoint, which stays"
         )
 
     def validate(self, record: Record, chosen: Mapping[str, list[int]]) -> None:
@@ -304,10 +365,14 @@ class _Run:
         average = None if self.average is None else self.average.network
         tensors = checkpoint.gather(self.network, self.optimizer, average)
         scaler = self.fabric.strategy.precision.state_dict()
-        checkpoint.save(folder, Checkpoint(self.step, tensors, record.state, scaler, dict(made_with)))
+        state = record.state | {"recent": self.watch.losses}
+        checkpoint.save(folder, Checkpoint(self.step, tensors, state, scaler, dict(made_with), self.changes))
 
     def save(self, path: Path, space: str) -> Path:
         """Write the finished weights, with what is needed to build the network again from the file alone."""
         config = self.params.model_dump(mode="json")
-        weights.save(self.best, path, {"steps": self.step, "seed": self.params.seed, "space": space, "config": config})
+        header = {"steps": self.step, "seed": self.params.seed, "space": space, "config": config}
+        if self.changes:
+            header["changes"] = list(self.changes)
+        weights.save(self.best, path, header)
         return path

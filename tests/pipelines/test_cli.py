@@ -11,7 +11,7 @@ from pipelines.cli import app
 
 VERBS = [["use"], ["use", "sample"], ["use", "full"], ["scan"], ["estimate"], ["doctor"], ["explain"], ["clean"],
          ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"],
-         ["decisions"], ["decisions", "pull"], ["decisions", "list"]]  # fmt: skip
+         ["decisions"], ["decisions", "pull"], ["decisions", "list"], ["replay"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

@@ -110,6 +110,10 @@ def make_params() -> MakeParams:
             "refine_sample_pixels": 256,
             "refine_threshold": 0.1,
             "refine_kernel_size": 3,
+            "diverge": 20.0,
+            "accumulate": 1,
+            "compile": False,
+            "checkpointing": False,
         }
         return TrainParams.model_validate_json(json.dumps(values | changes))
 

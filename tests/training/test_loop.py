@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from training import loop
 from training.checkpoint import newest_step
 from training.device import build_fabric, choose_device
+from training.divergence import load
 from training.loop import DivergedError, Readers, build_network, train
 from training.network import build_refine, weights
 from training.network.weights import load_base, load_metadata, load_refine
@@ -166,11 +167,12 @@ def test_log_says_the_device_and_where_time_goes(run, make_params, caplog):
     assert "train_base: device cpu (accelerator is 'cpu')" in caplog.text
     for phase in ("data", "forward", "backward", "optimizer"):
         assert f"{phase} " in caplog.text.split("ms a step:")[1]
+    assert 0.1 < float(caplog.text.split("peak memory ")[1].split(" GiB")[0]) < 100
 
 
 def test_resuming_with_other_settings_is_refused(run, make_params):
     run(make_params(steps=1))
-    with pytest.raises(ValueError, match="steps was 1, now 2"):
+    with pytest.raises(ValueError, match="steps: 1 -> 2"):
         run(make_params(steps=2))
 
 
@@ -184,13 +186,15 @@ def test_divergence_names_the_step_and_its_composites(run, make_params):
 PARTS = ("backbone", "aspp", "decoder", "refiner")
 
 
-def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch):
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch, clip):
     def broken(out, pha, fgr, params):
         return {"pha": torch.sqrt(out.pha * 0).mean()}  # value 0, gradient NaN
 
     monkeypatch.setattr(loop, "base_losses", broken)
     with pytest.raises(DivergedError, match="the gradient is nan at step 0"):
-        run(make_params())
+        run(make_params(clip=clip))
+    assert load(run.folder / "run/diverged-00000000.safetensors").what.startswith("the gradient is nan at step 0")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +206,10 @@ def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, 
         ({"devices": 2}, "devices is 2"),
         ({"precision": "16-mixed"}, "needs a GPU"),
         ({"ema": 1.5}, r"ema is 1\.5"),
+        ({"diverge": -1.0}, r"diverge is -1\.0"),
+        ({"batch": 4, "accumulate": 3}, "accumulate is 3, which does not divide batch 4"),
+        ({"accumulate": 2}, "accumulate is 2, .* parts of 2 samples or more"),
+        ({"compile": True, "checkpointing": True}, "are both true"),
     ],
 )
 def test_settings_that_cannot_work_are_named(run, make_params, changes, words):
