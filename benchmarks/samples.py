@@ -2,9 +2,9 @@
 
 Both arms train the base network (MobileNetV2) by ``training.loop`` at the same precision, batch and crop, from
 composites of the same photographs and mattes, and are scored on the same set, on which neither was tuned.
-``published``: preset ``published`` (Adam, its rates, its losses, weights as its libraries draw them), composites with its perturbations.
-``ours``: preset ``sample``. Both get what the loop does for anyone: batch norm measured anew before each validation and
-the clamp that a matte can come back from, without which the published arm would be slower still.
+``published``: preset ``published`` (Adam, its rates, its losses, weights as its libraries draw them), composites with
+its perturbations. ``ours``: preset ``sample``. Both get what the loop does for anyone: batch norm measured anew before
+each validation, and the clamp that a matte can come back from, without which the published arm would be slower still.
 """
 
 import hashlib

@@ -10,8 +10,8 @@ how far the mean losses of the last ten steps are apart, as a share of the plain
 ``python -m benchmarks.train --quality --json FILE``
 
 ``samples_to_quality``: samples that ours needs to reach the quality at which the published recipe levels off, over
-those that the recipe needs; the worst seed, lower is better. See :mod:`benchmarks.samples`; needs ``dvc repro render``, or
-``dvc pull``. A run that was stopped goes on where it was. ``--ablation`` prints what each change is worth.
+those that the recipe needs; the worst seed, lower is better. See :mod:`benchmarks.samples`; needs ``dvc repro render``,
+or ``dvc pull``. A run that was stopped goes on where it was. ``--ablation`` prints what each change is worth.
 """
 
 import argparse
