@@ -259,6 +259,7 @@ ABLATIONS = (
         "sample",
         {"rates": {"backbone": 1e-4, "aspp": 5e-4, "decoder": 5e-4, "refiner": 5e-4}},
     ),
+    Arm("crops of 64 that grow to 128", "sample", "sample", {"crop": [64, 128], "crop_growth": 0.75}),
     Arm("published perturbations", "sample", "published"),
     PUBLISHED,
 )

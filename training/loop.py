@@ -183,7 +183,8 @@ class _Run:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
         order = Order(params.seed, len(self.readers.train))
-        steps = Steps(order, params.batch, params.crop, self.step, params.steps)
+        grow = round(params.crop_growth * params.steps)
+        steps = Steps(order, params.batch, params.crop, self.step, params.steps, grow=grow)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
         clock = Clock(self.fabric.device)

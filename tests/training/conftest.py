@@ -88,6 +88,7 @@ def make_params() -> MakeParams:
             "steps": 4,
             "batch": 2,
             "crop": [32, 64],
+            "crop_growth": 0.0,
             "optimizer": "adamw",
             "schedule": "onecycle",
             "warmup": 0,
