@@ -76,6 +76,8 @@ class TrainParams(Section):
     """Decoupled for adamw."""
     clip: float | None
     """Largest gradient norm; null: unclipped."""
+    dropout: float = Field(ge=0, lt=1)
+    """Share of the values that atrous pooling's projection drops in training; 0.5 as published."""
     losses: LossParams
     """Weights of the loss terms."""
     ema: float | None

@@ -120,6 +120,7 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
             refine_kernel_size=params.refine_kernel_size,
             difference=params.difference,
         )
+    network.aspp.set_dropout(params.dropout)
     initialise(network, params.seed, params.start)
     if init is not None:
         log.info("train_%s: starts from %s: %s", kind, init, weights.start_from(network, init))

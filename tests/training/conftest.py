@@ -89,6 +89,7 @@ def make_params() -> MakeParams:
             "batch": 2,
             "crop": [32, 64],
             "crop_growth": 0.0,
+            "dropout": 0.5,
             "optimizer": "adamw",
             "schedule": "onecycle",
             "warmup": 0,
