@@ -247,6 +247,7 @@ ABLATIONS = (
     Arm("with Laplacian", "sample", "sample", {"losses.lap": 1.0}),
     Arm("soft pixels count once", "sample", "sample", {"losses.soft": 0.0}),
     Arm("soft pixels count twice", "sample", "sample", {"losses.soft": 1.0}),
+    Arm("no dropout", "sample", "sample", {"dropout": 0.0}),
     Arm("without gradient term", "sample", "sample", {"losses.grad": 0.0}),
     Arm("Adam, no decay", "sample", "sample", {"optimizer": "adam", "weight_decay": 0.0}),
     Arm("straight warm-up and cosine", "sample", "sample", {"schedule": "cosine", "warmup": 20}),
