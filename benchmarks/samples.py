@@ -2,9 +2,9 @@
 
 Both arms train the base network (MobileNetV2) by ``training.loop`` at the same precision, batch and crop, from
 composites of the same photographs and mattes, and are scored on the same set, on which neither was tuned.
-``published``: preset ``published`` (Adam, its rates, its losses, weights as its libraries draw them), composites with its perturbations.
-``ours``: preset ``sample``. Both get what the loop does for anyone: batch norm measured anew before each validation and
-the clamp that a matte can come back from, without which the published arm would be slower still.
+``published``: preset ``published`` (Adam, its rates, its losses, weights as its libraries draw them), composites with
+its perturbations. ``ours``: preset ``sample``. Both get what the loop does for anyone: batch norm measured anew before
+each validation, and the clamp that a matte can come back from, without which the published arm would be slower still.
 """
 
 import hashlib
@@ -247,6 +247,7 @@ ABLATIONS = (
     Arm("with Laplacian", "sample", "sample", {"losses.lap": 1.0}),
     Arm("soft pixels count once", "sample", "sample", {"losses.soft": 0.0}),
     Arm("soft pixels count twice", "sample", "sample", {"losses.soft": 1.0}),
+    Arm("no dropout", "sample", "sample", {"dropout": 0.0}),
     Arm("without gradient term", "sample", "sample", {"losses.grad": 0.0}),
     Arm("Adam, no decay", "sample", "sample", {"optimizer": "adam", "weight_decay": 0.0}),
     Arm("straight warm-up and cosine", "sample", "sample", {"schedule": "cosine", "warmup": 20}),
@@ -259,6 +260,7 @@ ABLATIONS = (
         "sample",
         {"rates": {"backbone": 1e-4, "aspp": 5e-4, "decoder": 5e-4, "refiner": 5e-4}},
     ),
+    Arm("crops of 64 that grow to 128", "sample", "sample", {"crop": [64, 128], "crop_growth": 0.75}),
     Arm("published perturbations", "sample", "published"),
     PUBLISHED,
 )

@@ -10,8 +10,8 @@ how far the mean losses of the last ten steps are apart, as a share of the plain
 ``python -m benchmarks.train --quality --json FILE``
 
 ``samples_to_quality``: samples that ours needs to reach the quality at which the published recipe levels off, over
-those that the recipe needs; the worst seed, lower is better. See :mod:`benchmarks.samples`; needs ``dvc repro render``, or
-``dvc pull``. A run that was stopped goes on where it was. ``--ablation`` prints what each change is worth.
+those that the recipe needs; the worst seed, lower is better. See :mod:`benchmarks.samples`; needs ``dvc repro render``,
+or ``dvc pull``. A run that was stopped goes on where it was. ``--ablation`` prints what each change is worth.
 """
 
 import argparse
@@ -86,7 +86,8 @@ class Plain:
         network = build_network("base", params).to(memory_format=torch.contiguous_format)
         self.network = network.train()
         self.optimizer = torch.optim.AdamW(parameter_groups(self.network, params))
-        steps = Steps(Order(params.seed, len(reader)), params.batch, params.crop, 0, params.steps)
+        grow = round(params.crop_growth * params.steps)
+        steps = Steps(Order(params.seed, len(reader)), params.batch, params.crop, 0, params.steps, grow=grow)
         self.source = batches(reader, params.seed, steps, loaders=0)
         self.losses: list[float] = []
 
@@ -96,12 +97,13 @@ class Plain:
         torch.manual_seed(int(rng(params.seed, "dropout", number).integers(2**63)))
         batch = next(self.source)
         src, bgr, fgr, pha = (layer.permute(0, 3, 1, 2).contiguous().float() / 255 for layer in batch[:4])
-        total = torch.stack(list(base_losses(self.network(src, bgr), pha, fgr).values())).sum()
+        terms = base_losses(self.network(src, bgr), pha, fgr, params.losses)
+        total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
         assert params.clip is not None
         nn.utils.clip_grad_norm_(self.network.parameters(), params.clip)
-        set_rates(self.optimizer, rate_factor(params.schedule, number, params.steps))
+        set_rates(self.optimizer, rate_factor(params.schedule, number, params.steps, params.warmup))
         self.optimizer.step()
         self.losses.append(total.item())
 

@@ -61,6 +61,8 @@ class TrainParams(Section):
     """Samples a step, over all devices."""
     crop: tuple[int, int]
     """Smallest and largest side of the random crops, pixels, multiples of 4; one size a batch, in steps of up to 64."""
+    crop_growth: float = Field(ge=0, le=1)
+    """Share of the run over which crops grow from the smallest size to all sizes; 0: all from the start."""
     optimizer: Literal["adam", "adamw"]
     """Update rule."""
     schedule: Literal["constant", "onecycle", "cosine"]
@@ -74,6 +76,8 @@ class TrainParams(Section):
     """Decoupled for adamw."""
     clip: float | None
     """Largest gradient norm; null: unclipped."""
+    dropout: float = Field(ge=0, lt=1)
+    """Share of the values that atrous pooling's projection drops in training; 0.5 as published."""
     losses: LossParams
     """Weights of the loss terms."""
     ema: float | None

@@ -93,11 +93,20 @@ class Steps(Sampler[list[Draw]]):
     """What each step from ``first`` to ``last`` - 1 reads.
 
     Every batch is full: the last of an epoch runs on into the next. ``rank`` of ``world`` devices takes every
-    ``world``-th slot, so that all of them together see the same samples as one.
+    ``world``-th slot, so that all of them together see the same samples as one. Crops grow over the first ``grow``
+    steps.
     """
 
     def __init__(
-        self, order: Order, batch: int, crop: tuple[int, int], first: int, last: int, rank: int = 0, world: int = 1
+        self,
+        order: Order,
+        batch: int,
+        crop: tuple[int, int],
+        first: int,
+        last: int,
+        rank: int = 0,
+        world: int = 1,
+        grow: int = 0,
     ) -> None:
         self.order = order
         self.batch = batch
@@ -106,6 +115,7 @@ class Steps(Sampler[list[Draw]]):
         self.last = last
         self.rank = rank
         self.world = world
+        self.grow = grow
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -116,7 +126,7 @@ class Steps(Sampler[list[Draw]]):
 
     def draws(self, step: int) -> list[Draw]:
         """The samples of one step, with one crop size for all of them."""
-        height, width = crop_size(self.crop, self.order.seed, step)
+        height, width = crop_size(self.crop, self.order.seed, step, self.grow)
         return [
             Draw(step, slot, self.order.position(step * self.batch + slot), height, width)
             for slot in range(self.rank, self.batch, self.world)
@@ -128,11 +138,15 @@ CROP_STRIDE = 64
 with one of any multiple of 4 each step, a step of the sample's base network took 1.4 times as long."""
 
 
-def crop_size(crop: tuple[int, int], seed: int, step: int) -> tuple[int, int]:
-    """Height and width of a step's crops: multiples of 4, of few spread evenly from ``crop[0]`` to ``crop[1]``."""
+def crop_size(crop: tuple[int, int], seed: int, step: int, grow: int = 0) -> tuple[int, int]:
+    """Height and width of a step's crops: multiples of 4, of few spread evenly from ``crop[0]`` to ``crop[1]``.
+
+    Before step ``grow`` only the smaller of them: the smallest at step 0, more and more until then.
+    """
     low, high = crop
     stops = math.ceil((high - low) / CROP_STRIDE)
-    drawn = rng(seed, "crop", step).integers(stops, size=2, endpoint=True)
+    largest = stops * step // grow if step < grow else stops
+    drawn = rng(seed, "crop", step).integers(largest, size=2, endpoint=True)
     height, width = (low + 4 * round((high - low) * int(stop) / max(1, stops) / 4) for stop in drawn)
     return height, width
 

@@ -137,6 +137,7 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
             refine_kernel_size=params.refine_kernel_size,
             difference=params.difference,
         )
+    network.aspp.set_dropout(params.dropout)
     initialise(network, params.seed, params.start)
     filled: frozenset[str] = frozenset()
     if init is not None:
@@ -230,7 +231,8 @@ class _Run:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
         order = Order(params.seed, len(self.readers.train))
-        steps = Steps(order, params.batch, params.crop, self.step, params.steps)
+        grow = round(params.crop_growth * params.steps)
+        steps = Steps(order, params.batch, params.crop, self.step, params.steps, grow=grow)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
         clock, pace = Clock(self.fabric.device), Pace(params.batch)

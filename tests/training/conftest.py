@@ -88,6 +88,8 @@ def make_params() -> MakeParams:
             "steps": 4,
             "batch": 2,
             "crop": [32, 64],
+            "crop_growth": 0.0,
+            "dropout": 0.5,
             "optimizer": "adamw",
             "schedule": "onecycle",
             "warmup": 0,

@@ -55,6 +55,14 @@ def test_crop_sizes_are_multiples_of_four_in_range(seed, step, low, more):
         assert 4 * low <= side <= 4 * (low + more)
 
 
+def test_crops_grow_and_are_then_drawn_as_ever():
+    drawn = [crop_size((32, 256), 3, step, grow=200) for step in range(400)]
+    assert max(drawn[0]) == 32
+    assert max(max(size) for size in drawn[:100]) < max(max(size) for size in drawn[100:200])
+    assert drawn[200:] == [crop_size((32, 256), 3, step) for step in range(200, 400)]
+    assert {side for size in drawn for side in size} == {side for size in drawn[200:] for side in size}
+
+
 def test_one_crop_size_a_batch():
     steps = Steps(Order(1, 50), batch=4, crop=(32, 64), first=0, last=30)
     sizes = [{(d.height, d.width) for d in batch} for batch in steps]

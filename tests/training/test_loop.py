@@ -271,6 +271,17 @@ def test_the_start_is_the_one_asked_for(make_params):
     )
 
 
+def test_dropout_is_the_one_asked_for(make_params):
+    features = torch.ones(1, 320, 4, 4)
+    for share in (0.0, 0.25):
+        network = build_network("base", make_params(dropout=share))
+        project = network.aspp.project.eval()
+        project[3].train()
+        dropped = (project[3](torch.ones(10_000)) == 0).float().mean().item()
+        assert dropped == pytest.approx(share, abs=0.03)
+    assert torch.isfinite(network.eval().aspp(features)).all()
+
+
 @pytest.mark.parametrize("kind", ["base", "refine"])
 def test_a_variant_trains_and_says_what_it_is(run, make_params, kind):
     terms = {"pha": 1.0, "grad": 0.5, "fgr": 1.0, "err": 1.0, "lap": 0.2, "soft": 1.0}
