@@ -46,7 +46,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         sides = (params.batch, options.side, options.side)
         layers = [torch.randint(0, 256, (*sides, c), generator=generator, dtype=torch.uint8) for c in (3, 3, 3, 1)]
         src, bgr, fgr, pha = layers
-        batch = Batch(src, bgr, fgr, pha, torch.arange(params.batch))
+        batch = Batch(src, bgr, fgr, pha, torch.arange(params.batch), torch.ones(params.batch, 2))
         before = peak(run.fabric.device)
         for _ in range(options.steps):
             started = time.process_time()

@@ -60,6 +60,13 @@ class DataParams(Section):
     """Mattes."""
 
 
+class ExtraData(Section):
+    """What is known of an extra source without walking it."""
+
+    digest: str | None
+    """Listing digest, written by ``cleanplate scan``."""
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -71,6 +78,8 @@ class Params(Section):
     mattes: MattesParams
     plan: PlanParams
     render: RenderParams
+    extra: dict[str, ExtraData]
+    """Sources of samples that were not rendered here, by name; paths.yaml says where they lie."""
     train_base: TrainParams
     train_refine: TrainParams
     evaluate: EvaluateParams

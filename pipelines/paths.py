@@ -57,6 +57,31 @@ def roots(params: Params) -> Roots:
     return Roots(*found)
 
 
+def extra_roots(file: Path | None = None) -> dict[str, Path]:
+    """The folders of the extra sources by name; empty where paths.yaml names none."""
+    file = file or find_paths_file()
+    if file is None or not file.is_file():
+        return {}
+    values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
+    found = values.get("extra") or {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{file}: 'extra' is {found!r}; expected a line 'NAME: FOLDER' for each source below it")
+    return {str(name): file.parent / Path(str(root)).expanduser() for name, root in found.items()}
+
+
+def extra_root(name: str) -> Path:
+    """The folder of one extra source. Raises FileNotFoundError naming the line that is missing in paths.yaml."""
+    found = extra_roots()
+    if name not in found:
+        raise FileNotFoundError(
+            f"extra source '{name}' has no folder in {find_paths_file() or PATHS}; run 'cleanplate use extra {name} "
+            f"FOLDER' (known: {', '.join(sorted(found)) or 'none'})"
+        )
+    if not found[name].is_dir():
+        raise FileNotFoundError(f"extra source '{name}' is '{found[name]}' in {PATHS}, which is not a folder")
+    return found[name]
+
+
 def find_weights(name: str) -> Path:
     """Find a weights file: as given, then in $CLEANPLATE_WEIGHTS, then in the project's ``.weights``.
 

@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.identity import file_id
 from curation.storage import writing
 from pipelines.paths import find_weights
 from pipelines.progress import Progress
-from pipelines.samples import TABLE, open_reader, plan_space
+from pipelines.samples import data_fingerprint, open_reader, open_training, plan_space
 from pipelines.stage import METRICS, Stage, require_extra
 from training.config import TrainParams
 
@@ -32,8 +31,8 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
 
     if params.init is not None:
         init = find_weights(params.init)
-    readers = loop.Readers(open_reader(stage.params, params, kind), open_reader(stage.params, params, "valid"))
-    data, space = file_id(TABLE), plan_space()
+    readers = loop.Readers(open_training(stage.params, params, kind), open_reader(stage.params, params, "valid"))
+    data, space = data_fingerprint(stage.params, params), plan_space()
     settings = loop.settings(kind, params, data, space, init)
     unfinished.take_over(stage.name, stage.work.folder, loop.CHECKPOINTS, settings)
     done = checkpoint.newest_step(stage.work.folder / loop.CHECKPOINTS)

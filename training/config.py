@@ -37,6 +37,17 @@ class LossParams(Section):
     """How much more a pixel of soft alpha (above 0 and below 1) counts in ``pha``; 1: twice as much."""
 
 
+class ExtraParams(Section):
+    """A source of samples that were not rendered here, mixed into training."""
+
+    name: str
+    """Its key in the section ``extra``, and in paths.yaml below ``extra``."""
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Share of all samples that training sees."""
+    weight: Annotated[float, Field(gt=0, le=1)]
+    """Weight of its samples' loss; rendered ones have 1. Below 1 where alpha is machine-made."""
+
+
 class TrainParams(Section):
     """Parameters of the ``train_base`` and ``train_refine`` stages."""
 
@@ -53,6 +64,8 @@ class TrainParams(Section):
     channel, or by channel after a gain and with small shifts forgiven. Published weights start any of the three."""
     data: Literal["shards", "plan"]
     """Read the rendered shards, or render live from the plan."""
+    extra: tuple[ExtraParams, ...]
+    """Other sources to mix in, such as captured pairs with machine-made alpha; ``[]``: none."""
     seed: int
     """Seed of initialisation, order and augmentation."""
     steps: int

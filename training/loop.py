@@ -18,12 +18,13 @@ from training.checkpoint import Checkpoint
 from training.clock import Clock
 from training.compiled import compiled
 from training.config import TrainParams
-from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
+from training.data import Batch, Images, Reader, Steps, batches, check_crop, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
 from training.divergence import DivergedError, Incident, Watch
 from training.freeze import freeze
 from training.interrupt import Interrupt, Preempted
 from training.losses import base_losses, refine_losses
+from training.mixing import order_of
 from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
 from training.pace import Pace
@@ -230,7 +231,7 @@ class _Run:
     ) -> None:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
-        order = Order(params.seed, len(self.readers.train))
+        order = order_of(self.readers.train, params.seed)
         grow = round(params.crop_growth * params.steps)
         steps = Steps(order, params.batch, params.crop, self.step, params.steps, grow=grow)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
@@ -319,11 +320,15 @@ class _Run:
 
     def losses(self, images: Images) -> dict[str, Tensor]:
         """The loss terms of a batch, in float32."""
-        terms = self.params.losses
+        # Their own place is the CPU's memory: looking at them there stops no GPU.
+        mixed = not bool((images.weights == 1).all())
+        each = images.weights.to(images.pha.device).unbind(1) if mixed else (None, None)
         if self.kind == "base":
             # No loss reads the hidden features.
-            return base_losses(self.module(images.src, images.bgr, hidden=False), images.pha, images.fgr, terms)
-        return refine_losses(self.module(images.src, images.bgr), images.pha, images.fgr, terms)
+            base = self.module(images.src, images.bgr, hidden=False)
+            return base_losses(base, images.pha, images.fgr, self.params.losses, *each)
+        refined = self.module(images.src, images.bgr)
+        return refine_losses(refined, images.pha, images.fgr, self.params.losses, *each)
 
     def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""
@@ -345,7 +350,7 @@ class _Run:
 
     def validate(self, record: Record, chosen: Mapping[str, list[int]]) -> None:
         """Measure batch norm anew for the weights as they are, then the error on the ``valid`` set; record that."""
-        order = Order(self.params.seed, len(self.readers.train))
+        order = order_of(self.readers.train, self.params.seed)
         steps = Steps(order, self.params.batch, self.params.crop, 0, calibrate.STEPS)
         calibrate.calibrate(self.fabric, self.best, batches(self.readers.train, self.params.seed, steps, loaders=0))
         found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale)

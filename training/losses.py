@@ -5,6 +5,8 @@ beside 1 in half precision. Source: Lin et al. 2021, section 4.3, and the publis
 :data:`PUBLISHED` is; the Laplacian pyramid is Hou and Liu 2019, section 3.3, in Forte and Pitie's five levels (2020).
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,7 +28,12 @@ LAPLACIAN_LEVELS = 5
 
 
 def base_losses(
-    out: BaseOutput, pha: Tensor, fgr: Tensor, params: LossParams = PUBLISHED, weight: Tensor | None = None
+    out: BaseOutput,
+    pha: Tensor,
+    fgr: Tensor,
+    params: LossParams = PUBLISHED,
+    weight: Tensor | None = None,
+    fgr_weight: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The terms of the base network's loss.
 
@@ -37,13 +44,15 @@ def base_losses(
         params: the weight of each term; those of weight 0 are not computed and not returned.
         weight: (B,) what each sample counts, not negative; None: 1 each. A batch's terms are the samples' terms times
             these, over the number of samples: half weights give half the loss.
+        fgr_weight: (B,) the same for the foreground's terms, 0 where it is not known; None: as ``weight``.
 
     Returns:
         Scalars, float32, weighted: ``pha``, ``grad``, ``fgr``, ``err`` and ``lap``.
     """
     with torch.autocast(pha.device.type, enabled=False):
         pred, true = out.pha.float(), pha.float()
-        terms = _matte_terms(pred, out.fgr.float(), true, fgr.float(), params, weight, "")
+        weights = _Weights(weight, weight if fgr_weight is None else fgr_weight)
+        terms = _matte_terms(pred, out.fgr.float(), true, fgr.float(), params, weights, "")
         if params.err:
             off = (out.err.float() - error_target(pred, true)).square()
             terms["err"] = params.err * _mean(off, weight)
@@ -51,7 +60,12 @@ def base_losses(
 
 
 def refine_losses(
-    out: RefineOutput, pha: Tensor, fgr: Tensor, params: LossParams = PUBLISHED, weight: Tensor | None = None
+    out: RefineOutput,
+    pha: Tensor,
+    fgr: Tensor,
+    params: LossParams = PUBLISHED,
+    weight: Tensor | None = None,
+    fgr_weight: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The terms of the refine network's loss, at full and at coarse size.
 
@@ -61,6 +75,7 @@ def refine_losses(
         fgr: (B, 3, H, W) true foreground in [0, 1]; counts only where alpha is above 0.
         params: the weight of each term, at both sizes alike.
         weight: (B,) what each sample counts, as in :func:`base_losses`.
+        fgr_weight: (B,) the same for the foreground's terms, 0 where it is not known; None: as ``weight``.
 
     Returns:
         Scalars, float32, weighted: ``pha``, ``grad``, ``fgr``, ``lap`` at full size, ``pha_sm``, ``grad_sm``,
@@ -71,9 +86,10 @@ def refine_losses(
         padded_pha = pad_to_multiple(true_pha, 4)
         small = (out.pha_sm.shape[-2], out.pha_sm.shape[-1])
         full = (padded_pha.shape[-2], padded_pha.shape[-1])
-        terms = _matte_terms(out.pha.float(), out.fgr.float(), true_pha, true_fgr, params, weight, "")
+        weights = _Weights(weight, weight if fgr_weight is None else fgr_weight)
+        terms = _matte_terms(out.pha.float(), out.fgr.float(), true_pha, true_fgr, params, weights, "")
         small_pha, small_fgr = resize(padded_pha, small), resize(pad_to_multiple(true_fgr, 4), small)
-        terms |= _matte_terms(out.pha_sm.float(), out.fgr_sm.float(), small_pha, small_fgr, params, weight, "_sm")
+        terms |= _matte_terms(out.pha_sm.float(), out.fgr_sm.float(), small_pha, small_fgr, params, weights, "_sm")
         if params.err:
             target = error_target(resize(out.pha_sm.float(), full), padded_pha)
             terms["err"] = params.err * _mean((resize(out.err_sm.float(), full) - target).square(), weight)
@@ -130,13 +146,18 @@ def halve(x: Tensor) -> Tensor:
     return (rows[0] + rows[4] + 4 * (rows[1] + rows[3]) + 6 * rows[2]) / 16
 
 
+class _Weights(NamedTuple):
+    all: Tensor | None
+    fgr: Tensor | None
+
+
 def _matte_terms(
     pha: Tensor,
     fgr: Tensor,
     true_pha: Tensor,
     true_fgr: Tensor,
     params: LossParams,
-    weight: Tensor | None,
+    weights: _Weights,
     suffix: str,
 ) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
@@ -144,15 +165,15 @@ def _matte_terms(
         off = (pha - true_pha).abs()
         if params.soft:
             off = off * (1 + params.soft * ((true_pha > 0) & (true_pha < 1)))
-        terms["pha"] = params.pha * _mean(off, weight)
+        terms["pha"] = params.pha * _mean(off, weights.all)
     if params.grad:
-        terms["grad"] = params.grad * _mean((sobel(pha) - sobel(true_pha)).abs(), weight)
+        terms["grad"] = params.grad * _mean((sobel(pha) - sobel(true_pha)).abs(), weights.all)
     if params.fgr:
         # Averaged over all pixels, masked ones too: the published weight of the foreground against alpha.
         mask = (true_pha > 0).float()
-        terms["fgr"] = params.fgr * _mean((fgr * mask - true_fgr * mask).abs(), weight)
+        terms["fgr"] = params.fgr * _mean((fgr * mask - true_fgr * mask).abs(), weights.fgr)
     if params.lap:
-        terms["lap"] = params.lap * laplacian(pha, true_pha, weight)
+        terms["lap"] = params.lap * laplacian(pha, true_pha, weights.all)
     return {f"{name}{suffix}": value for name, value in terms.items()}
 
 

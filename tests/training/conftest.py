@@ -84,6 +84,7 @@ def make_params() -> MakeParams:
             "freeze": [],
             "init": None,
             "data": "shards",
+            "extra": [],
             "seed": 1,
             "steps": 4,
             "batch": 2,

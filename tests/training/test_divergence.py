@@ -62,7 +62,13 @@ def incident(make_params):
     layers = [torch.randint(0, 256, (2, 8, 8, c), dtype=torch.uint8) for c in (3, 3, 3, 1)]
     weights = {"decoder.conv4.bias": torch.tensor([float("nan"), 1.0])}
     return Incident(
-        "base", 7, "the loss is nan", make_params(), ["aa", "bb"], Batch(*layers, torch.tensor([4, 2])), weights
+        "base",
+        7,
+        "the loss is nan",
+        make_params(),
+        ["aa", "bb"],
+        Batch(*layers, torch.tensor([4, 2]), torch.ones(2, 2)),
+        weights,
     )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from training.config import LossParams
 from training.losses import PUBLISHED, base_losses, error_target, halve, laplacian, refine_losses, sobel
-from training.network import BaseOutput, RefineOutput, build_refine
+from training.network import BaseOutput, RefineOutput, build_base, build_refine
 
 
 def base_output(pha: Tensor, fgr: Tensor, err: Tensor | None = None) -> BaseOutput:
@@ -167,3 +167,38 @@ def test_smaller_levels_are_blurred_first() -> None:
     assert shrunk.shape[-2:] == (5, 5)
     assert shrunk[0, 0, 2, 2].item() == pytest.approx((6 / 16) ** 2)
     assert shrunk[0, 0, 2, 1].item() == pytest.approx(6 / 256)
+
+
+@pytest.mark.parametrize("kind", ["base", "refine"])
+def test_weights_of_samples(kind):
+    torch.manual_seed(0)
+    src, bgr, fgr = (torch.rand(3, 3, 32, 32) for _ in range(3))
+    pha = torch.rand(3, 1, 32, 32)
+    network = (build_refine("mobilenetv2") if kind == "refine" else build_base("mobilenetv2")).eval()
+    losses = refine_losses if kind == "refine" else base_losses
+
+    def terms(part, *weights):
+        return losses(network(src[part], bgr[part]), pha[part], fgr[part], PUBLISHED, *weights)
+
+    with torch.no_grad():
+        plain, whole = terms(slice(None)), terms(slice(None), torch.ones(3))
+        single = [terms(slice(i, i + 1)) for i in range(3)]
+        some = terms(slice(None), torch.tensor([1.0, 0.5, 0.25]), torch.tensor([1.0, 0.0, 0.25]))
+        alike = terms(slice(None), torch.tensor([1.0, 0.5, 0.25]))
+    for name, value in plain.items():
+        torch.testing.assert_close(whole[name], value)
+        middle = 0.0 if name.startswith("fgr") else 0.5
+        expected = (single[0][name] + middle * single[1][name] + 0.25 * single[2][name]) / 3
+        torch.testing.assert_close(some[name], expected)
+        torch.testing.assert_close(alike[name], expected + (0.5 - middle) * single[1][name] / 3)
+
+
+def test_a_sample_without_a_foreground_teaches_none():
+    fgr = torch.rand(2, 3, 8, 8, requires_grad=True)
+    pha = torch.ones(2, 1, 8, 8)
+    terms = base_losses(
+        base_output(pha, fgr), pha, torch.rand(2, 3, 8, 8), PUBLISHED, torch.ones(2), torch.tensor([1.0, 0.0])
+    )
+    terms["fgr"].backward()
+    assert fgr.grad[0].abs().min() > 0
+    assert fgr.grad[1].abs().max() == 0

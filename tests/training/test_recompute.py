@@ -16,7 +16,7 @@ def make_batch(count=4, side=64, seed=0):
     layers = [
         torch.randint(0, 256, (count, side, side, c), generator=generator, dtype=torch.uint8) for c in (3, 3, 3, 1)
     ]
-    return Batch(*layers, torch.arange(count))
+    return Batch(*layers, torch.arange(count), torch.ones(count, 2))
 
 
 def images_of(batch):
