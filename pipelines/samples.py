@@ -6,13 +6,14 @@ depend on the code that renders: a refactoring that changes no shard does not tr
 
 from pathlib import Path
 
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from compositing.inputs import InputRoots
+from compositing.setrows import runs
 from compositing.shards.live import PlanReader
 from compositing.shards.reader import ShardReader
 from compositing.tables import PLAN as TABLE_OF_PLAN
-from curation.tables import read_table
+from curation.tables import check_table
 from pipelines.params import Params
 from pipelines.paths import roots
 from training.config import TrainParams
@@ -35,10 +36,12 @@ def plan_space(plan: Path = PLAN) -> str:
 
     Raises FileNotFoundError for a missing plan, ValueError where it mixes both.
     """
-    spaces = pc.unique(read_table(TABLE_OF_PLAN, plan, ["space"])["space"]).to_pylist()
+    check_table(TABLE_OF_PLAN, plan)
+    with pq.ParquetFile(plan) as file:
+        spaces = {space for space, _, _ in runs(file, "space")}
     if len(spaces) != 1:
         raise ValueError(
             f"{plan}: alpha mixes {' and '.join(sorted(spaces)) or 'nothing'} in it; expected one value of "
             "plan.look.space: plan again with 'dvc repro plan'"
         )
-    return str(spaces[0])
+    return spaces.pop()
