@@ -85,7 +85,7 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
         missing = error
     try:
         reader = ShardReader(data / "shards", data / "shards.parquet", row["set"])
-        position = reader.keys.index(row["composite_id"])
+        position = int(np.searchsorted(reader.ordinals, row["ordinal"]))
         return Shown(reader.read(position), f"read from the shards ({missing})")
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
