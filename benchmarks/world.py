@@ -53,7 +53,7 @@ def make_world(folder: Path, name: str, count: int) -> World:
     )
     plan: pa.Table = plan_rows(*tables, _params(name, count))
     rows = [dict(sorted(row.items())) for row in plan.to_pylist() if row["set"] == name]
-    return World(InputRoots(places, store, folder), {row["frame_id"]: row for row in frames}, rows)
+    return World(InputRoots({"places365": places}, store, folder), {row["frame_id"]: row for row in frames}, rows)
 
 
 def _params(name: str, count: int) -> PlanParams:

@@ -14,10 +14,17 @@ WEIGHTS = Path(".weights")
 
 
 class Roots(NamedTuple):
-    """The folders of the two raw datasets."""
+    """The folders of the raw datasets."""
 
     places365: Path
     videomatte: Path
+    photos: Path | None = None
+    """A second dataset of photographs; None where data.photos is null."""
+
+    @property
+    def backgrounds(self) -> dict[str, Path]:
+        """The root of each dataset of photographs, by its name in the tables."""
+        return {name: root for name, root in (("places365", self.places365), ("photos", self.photos)) if root}
 
 
 def find_paths_file(start: Path | None = None) -> Path | None:
@@ -45,7 +52,7 @@ def roots(params: Params) -> Roots:
         raise FileNotFoundError(f"paths.yaml is missing, so the raw datasets cannot be found; {hint}")
     values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
     found = []
-    for name in Roots._fields:
+    for name in ("places365", "videomatte"):
         if not values.get(name):
             raise FileNotFoundError(f"{file}: no '{name}'; {hint}")
         root = Path(values[name]).expanduser()

@@ -25,7 +25,7 @@ log = logging.getLogger("cleanplate.render")
 def body(stage: Stage, share: Share | None = None) -> None:
     """Render every shard that is not there yet and publish shards and index; of a share, only render."""
     params, raw = stage.params.render, roots(stage.params)
-    tasks = shard_tasks(PLAN_TABLE, FRAME_TABLE, InputRoots(raw.places365, FRAME_STORE, raw.videomatte), params)
+    tasks = shard_tasks(PLAN_TABLE, FRAME_TABLE, InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte), params)
     needed = estimated_bytes(PLAN_TABLE, params)
     made = sum(file.stat().st_size for file in stage.work.parts.rglob("*") if file.is_file())
     log.info("%d shards, about %.2f GB", len(tasks), needed / 1e9)

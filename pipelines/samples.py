@@ -36,7 +36,7 @@ def open_reader(params: Params, train: TrainParams, set_name: str) -> ShardReade
     if train.data == "shards":
         return ShardReader(SHARDS, TABLE, set_name)
     raw = roots(params)
-    inputs = InputRoots(raw.places365, FRAME_STORE, raw.videomatte)
+    inputs = InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte)
     return PlanReader(PLAN, FRAMES, inputs, set_name, fgr_quality=params.render.fgr_quality)
 
 

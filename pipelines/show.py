@@ -78,7 +78,7 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
     try:
         raw = roots(params)
         wanted = needed_frames(data / "frames.parquet", _table_of(row))
-        inputs = Inputs(InputRoots(raw.places365, data / "frames", raw.videomatte), wanted)
+        inputs = Inputs(InputRoots(raw.backgrounds, data / "frames", raw.videomatte), wanted)
         members = render(row, *inputs.load(row), params.render.fgr_quality).members
         return Shown(decode_sample(members), "rendered from the plan")
     except (OSError, ValueError) as error:

@@ -76,7 +76,7 @@ def repair(params: Params, folder: Path, table: Path, damaged: set[str]) -> dict
     """
     expected = {each.shard: each.digest for each in shards_of(table) if each.shard in damaged}
     raw = roots(params)
-    known = shard_tasks(PLAN, FRAMES, InputRoots(raw.places365, FRAME_STORE, raw.videomatte), params.render)
+    known = shard_tasks(PLAN, FRAMES, InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte), params.render)
     tasks = {key: task for key, task in known.items() if task.name in expected}
     unknown = sorted(set(expected) - {task.name for task in tasks.values()})
     if unknown:

@@ -139,7 +139,9 @@ def test_a_cap_counts_all_strengths_of_a_pair():
 
 
 def test_nobody_is_there_now_and_then_but_not_in_valid_and_test():
-    rows = plan_rows(*tables(), plan_params(base__count=300, look__empty=0.3, train__shadow=1.0)).to_pylist()
+    rows = plan_rows(
+        *tables(), plan_params(base__count=300, look__empty=0.3, train__shadow=1.0, train__lone_shadow=0.0)
+    ).to_pylist()
     empty = [row for row in rows if row["empty"]]
     assert 60 <= sum(row["set"] == "base" for row in empty) <= 120
     assert {row["set"] for row in empty} <= {"base", "refine"}
@@ -147,7 +149,7 @@ def test_nobody_is_there_now_and_then_but_not_in_valid_and_test():
 
 
 def test_drawn_numbers_fill_their_ranges():
-    params = plan_params(base__count=2000)
+    params = plan_params(base__count=2000, train__video_probability=0.0)
     base = plan_rows(*tables(), params).to_pandas().query("set == 'base'")
     ranges = {name: getattr(params.look, name) for name in ("fgr_exposure", "fgr_warmth", "bgr_contrast")}
     ranges |= {
