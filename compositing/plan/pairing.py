@@ -45,6 +45,11 @@ class SetParams(Section):
     """Pixels, a multiple of 4."""
     scale: Range
     """Height of the subject's box over the height of the composite."""
+    together: Annotated[int, Field(ge=1)]
+    """How many composites in a row (valid and test: for each strength) show the same matte frame, each in a place, a
+    scene and a light of its own, so that rendering decodes it once for all of them. A set that shows each frame that
+    often anyway only has another order; a smaller one shows fewer frames, and what it leaves out are neighbours in time
+    of those that it shows."""
 
     @field_validator("width", "height")
     @classmethod
@@ -101,14 +106,21 @@ class _Pairing(NamedTuple):
     pairs: int
     canvas: Canvas
     captures: Mapping[str, CaptureParams]
+    together: int
+    """Pairs in a row that show the same frame: a group."""
     clip_cap: int | None
-    """Pairs of one clip at most."""
+    """Groups of one clip at most."""
     empty: float
     """Probability that nobody is there."""
     second: float
     """Probability that two are there."""
     object: float
     """Probability that the subject is an object."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of pairs, the last of which may be smaller."""
+        return -(-self.pairs // self.together)
 
 
 class _Cast(NamedTuple):
@@ -166,7 +178,8 @@ def _pairing(name: str, params: PlanParams) -> _Pairing:
             scale=size.scale,
         ),
         captures=captures,
-        clip_cap=None if params.clip_cap is None else params.clip_cap // len(captures),
+        together=size.together,
+        clip_cap=None if params.clip_cap is None else params.clip_cap // (size.together * len(captures)),
         empty=params.look.empty if trains else 0.0,
         second=params.look.second if trains else 0.0,
         object=params.look.object if trains else 0.0,
@@ -177,11 +190,12 @@ def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
     backgrounds, people = _backgrounds(verdicts, pairing), _people(frames, pairing)
     seed, name, cap = pairing.seed, pairing.name, pairing.clip_cap
     frame_turns = Turns(people["clip"], seed, name, "frames", cap=cap)
-    if frame_turns.places is not None and frame_turns.places < pairing.pairs:
+    if frame_turns.places is not None and frame_turns.places < pairing.groups:
         strengths, clips = len(pairing.captures), pc.count_distinct(people["clip"]).as_py()
+        most = -(-pairing.groups // clips) * pairing.together * strengths
         raise ValueError(
             f"plan: set '{name}' has {pairing.pairs * strengths} composites of {clips} clips, more than plan.clip_cap "
-            f"allows; raise it to {-(-pairing.pairs // clips) * strengths}, lower plan.{name}.count or add clips"
+            f"allows; raise it to {most}, lower plan.{name}.count or add clips"
         )
     image_turns = Turns(backgrounds["scene"], seed, name, "backgrounds")
     # Things are added, not exchanged: each composite keeps the place in the turns of people that it would have had.
@@ -263,8 +277,9 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
     seed, name, count = pairing.seed, pairing.name, len(ordinals)
     # Rows of one pair, one a strength, share all but the capture, so that strengths compare.
     pairs, strengths = np.divmod(ordinals, len(pairing.captures))
-    at_frame = cast.frame_turns.at(pairs)
-    is_object, things = cast.objects.at(pairs)
+    groups = pairs // pairing.together
+    at_frame = cast.frame_turns.at(groups)
+    is_object, things = cast.objects.at(groups)
     at_frame[is_object] = cast.people + things
     images, mattes = cast.backgrounds.take(cast.image_turns.at(pairs)), cast.frames.take(at_frame)
     subjects = cast.subjects.take(at_frame)
