@@ -11,8 +11,9 @@ from compositing.photographs import decode_photograph
 from curation.identity import content_id
 from curation.sources import Source
 
-CACHE_BYTES = 256 << 20
-"""Decoded pixels kept by each process: the strengths of a pair share theirs."""
+CACHE_BYTES = 96 << 20
+"""Decoded pixels kept by each process: the strengths of a pair share theirs, and composites that are planned together
+their frame. No more than that: what is kept longer is not asked for again, and colder memory is slower."""
 
 Row = Mapping[str, Any]
 Matte = tuple[Image, Image]

@@ -73,9 +73,9 @@ def _as_first(row: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float, shade: Float) -> Stage:
     subject = warp_subject(fgr, pha, row)
-    layer, window = blurred(subject, row["blur"], row["motion"], row["motion_angle"])
-    alpha = alpha_of(layer, window)
-    fill = straight_colour(layer, window, row["despill"])
+    layer = blurred(subject.layer, row["blur"], row["motion"], row["motion_angle"])
+    alpha = alpha_of(layer)
+    fill = straight_colour(layer, row["despill"])
     gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:

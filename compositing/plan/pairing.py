@@ -56,6 +56,11 @@ class SetParams(Section):
     """Pixels, a multiple of 4."""
     scale: Range
     """Height of the subject's box over the height of the composite."""
+    together: Annotated[int, Field(ge=1)]
+    """How many composites in a row (valid and test: for each strength) show the same matte frame, each in a place, a
+    scene and a light of its own, so that rendering decodes it once for all of them. A set that shows each frame that
+    often anyway only has another order; a smaller one shows fewer frames, and what it leaves out are neighbours in time
+    of those that it shows."""
 
     @field_validator("width", "height")
     @classmethod
@@ -120,8 +125,10 @@ class _Pairing(NamedTuple):
     captures: Mapping[str, CaptureParams]
     """By strength, or by case."""
     cases: bool
+    together: int
+    """Pairs in a row that show the same frame: a group."""
     clip_cap: int | None
-    """Pairs of one clip at most."""
+    """Groups of one clip at most."""
     exposure: Range
     """Of empty frames among the hard cases."""
     empty: Sequence[float]
@@ -132,6 +139,11 @@ class _Pairing(NamedTuple):
     """Probability that two are there."""
     object: float
     """Probability that the subject is an object."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of pairs, the last of which may be smaller."""
+        return -(-self.pairs // self.together)
 
 
 class _Cast(NamedTuple):
@@ -195,7 +207,8 @@ def _pairings(name: str, params: PlanParams) -> Iterator[_Pairing]:
         ),
         captures=captures,
         cases=False,
-        clip_cap=_shared_cap(params, len(captures)),
+        together=size.together,
+        clip_cap=_shared_cap(params, size.together * len(captures)),
         exposure=params.cases.exposure,
         empty=[look.empty if trains else 0.0] * len(captures),
         camouflage=[look.camouflage_probability if trains else 0.0] * len(captures),
@@ -211,25 +224,28 @@ def _pairings(name: str, params: PlanParams) -> Iterator[_Pairing]:
             pairs=cases,
             captures=case_captures(params.strengths.hard),
             cases=True,
+            together=1,
             clip_cap=_shared_cap(params, len(CASES)),
             empty=[nobody_in(case) for case in CASES],
             camouflage=[camouflaged_in(case) for case in CASES],
         )
 
 
-def _shared_cap(params: PlanParams, captures: int) -> int | None:
-    return None if params.clip_cap is None else params.clip_cap // captures
+def _shared_cap(params: PlanParams, composites: int) -> int | None:
+    """The cap in groups of so many composites."""
+    return None if params.clip_cap is None else params.clip_cap // composites
 
 
 def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
     backgrounds, people = _backgrounds(verdicts, pairing), _people(frames, pairing)
     seed, stream, cap = pairing.seed, pairing.stream, pairing.clip_cap
     frame_turns = Turns(people["clip"], seed, stream, "frames", cap=cap)
-    if frame_turns.places is not None and frame_turns.places < pairing.pairs:
+    if frame_turns.places is not None and frame_turns.places < pairing.groups:
         strengths, clips = len(pairing.captures), pc.count_distinct(people["clip"]).as_py()
+        most = -(-pairing.groups // clips) * pairing.together * strengths
         raise ValueError(
             f"plan: set '{stream}' has {pairing.pairs * strengths} composites of {clips} clips, more than "
-            f"plan.clip_cap allows; raise it to {-(-pairing.pairs // clips) * strengths}, "
+            f"plan.clip_cap allows; raise it to {most}, "
             f"lower {_count_key(pairing)} or add clips"
         )
     image_turns = Turns(backgrounds["scene"], seed, stream, "backgrounds")
@@ -316,8 +332,9 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
     seed, stream, count = pairing.seed, pairing.stream, len(ordinals)
     # Rows of one pair, one a strength, share all but the capture, so that strengths compare.
     pairs, kinds = np.divmod(ordinals, len(pairing.captures))
-    at_frame = cast.frame_turns.at(pairs)
-    is_object, things = cast.objects.at(pairs)
+    groups = pairs // pairing.together
+    at_frame = cast.frame_turns.at(groups)
+    is_object, things = cast.objects.at(groups)
     at_frame[is_object] = cast.people + things
     at_image = cast.image_turns.at(pairs)
     images, mattes = cast.backgrounds.take(at_image), cast.frames.take(at_frame)
