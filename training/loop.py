@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,16 +20,16 @@ from training.config import TrainParams
 from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
 from training.interrupt import Interrupt, Preempted
+from training.launch import Progress, launch
 from training.losses import base_losses, refine_losses
 from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
+from training.ranks import ALONE, Ranks, check_alike, check_shares, find_machines, share_file, spread
 from training.record import Record
 from training.schedule import build_optimizer, rate_factor, set_rates
 from training.validation import RecipeReader, choose, validate
 
 Kind = Literal["base", "refine"]
-Progress = Callable[[int, str], None]
-"""Called after each step with the steps done and a note to show."""
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run's work folder."""
 LOG_EVERY = 50
@@ -41,6 +42,19 @@ class Readers(NamedTuple):
 
     train: Reader
     valid: RecipeReader
+
+
+class _Job(NamedTuple):
+    """A run as each of its ranks is given it."""
+
+    kind: Kind
+    params: TrainParams
+    readers: Readers
+    folder: Path
+    curves: Path
+    data: str
+    init: Path | None
+    space: str
 
 
 class DivergedError(ValueError):
@@ -62,7 +76,8 @@ def train(
 
     Where ``folder`` has checkpoints of an earlier run with the same settings, it goes on from the newest. On the CPU
     the weights are the same bit for bit, killed and resumed or not, for any number of loader processes. SIGTERM saves
-    after the running step.
+    after the running step. With several devices or machines each step's batch is shared out to as many processes; they
+    give the weights of one to rounding, and go on from a checkpoint that another number of them made.
 
     Args:
         kind: which network.
@@ -78,6 +93,7 @@ def train(
     Raises:
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
         DivergedError: the loss or its gradient is not finite.
+        RankError: one of several processes ended before its time; the message names it.
         Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
@@ -87,19 +103,44 @@ def train(
             f"{section}.freeze_backbone is true, but the encoder starts from random weights; name pretrained ones in "
             f"{section}.init (see 'cleanplate fetch-weights')"
         )
+    machines = find_machines()
+    check_shares(params.batch, params.devices, machines, section)
+    job = _Job(kind, params, readers, folder, curves, data, init, space)
+    if params.devices * machines.total == 1:
+        _train(job, ALONE, Interrupt(), progress)
+    else:
+        launch(_train, job, params.devices, machines, progress)
+    return _weights(job)
+
+
+def _weights(job: _Job) -> Path:
+    return job.folder / f"{job.kind}.safetensors"
+
+
+def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | None) -> None:
+    """Train as one of the ranks: all of them go through this together."""
+    params, section = job.params, f"train_{job.kind}"
     device, why = choose_device(params.accelerator)
-    fabric = build_fabric(params, device)
+    fabric = build_fabric(params, device, ranks)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
     log.info("%s: device %s (%s); %s", section, device, why, how)
+    if ranks.world > 1:
+        log.info("%s: %s", section, ranks.describe(params.batch, len(job.readers.train)))
     if device == "cuda":
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
+    # Who computes is no reason to refuse a checkpoint: other devices go on with it.
+    settings = params.model_dump(mode="json", exclude={"devices"})
+    made_with = {"kind": job.kind, "data": job.data, "space": job.space, **settings}
     with reproducible(device, params.threads):
-        run = _Run(kind, params, readers, fabric, init)
-        made_with = {"kind": kind, "data": data, "space": space, **params.model_dump(mode="json")}
-        state = run.resume(folder / CHECKPOINTS, made_with)
-        with Record(curves, state) as record, Interrupt() as interrupt:
-            run.go(record, folder / CHECKPOINTS, made_with, interrupt, progress)
-        return run.save(folder / f"{kind}.safetensors", space)
+        run = _Run(job.kind, params, job.readers, fabric, job.init, ranks)
+        if ranks.machines > 1:
+            check_alike(ranks, {**made_with, "devices": params.devices}, section)
+            share_file(ranks, checkpoint.newest(job.folder / CHECKPOINTS), job.folder / CHECKPOINTS)
+        state = run.resume(job.folder / CHECKPOINTS, made_with)
+        with Record(job.curves if ranks.leads else None, state) as record, interrupt:
+            run.go(record, job.folder / CHECKPOINTS, made_with, interrupt, progress)
+        if ranks.leads:
+            run.save(_weights(job), job.space)
 
 
 def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
@@ -139,16 +180,26 @@ def _check(params: TrainParams, reader: Reader, section: str) -> None:
 class _Run:
     """A network with its optimizer, between two steps."""
 
-    def __init__(self, kind: Kind, params: TrainParams, readers: Readers, fabric: Fabric, init: Path | None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        params: TrainParams,
+        readers: Readers,
+        fabric: Fabric,
+        init: Path | None,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.kind = kind
         self.params = params
         self.readers = readers
         self.fabric = fabric
+        self.ranks = ranks
         self.step = 0
         self.network = build_network(kind, params, init)
         if params.freeze_backbone:
             self.network.freeze_backbone()
         self.network.train()
+        spread(self.network, ranks)
         self.optimizer = build_optimizer(self.network, params)
         self.module, self.stepper = fabric.setup(self.network, self.optimizer)
         self.average = None if params.ema is None else Average(self.network, params.ema)
@@ -182,31 +233,35 @@ class _Run:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
         order = Order(params.seed, len(self.readers.train))
-        steps = Steps(order, params.batch, params.crop, self.step, params.steps)
+        ranks = self.ranks
+        steps = Steps(order, params.batch, params.crop, self.step, params.steps, ranks.number, ranks.world)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
         clock = Clock(self.fabric.device)
         if self.due(params.validate_every) and not record.has(self.step, "valid/mad"):
             self.validate(record, chosen)  # a stop put it off
             self.checkpoint(record, folder, made_with)
+        spent, since = 0.0, self.step
         while self.step < params.steps:
+            started = time.perf_counter()
             with clock("data"):
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
-            terms = self.learn(batch, images, clock)
+            terms, stop = ranks.agree(self.learn(batch, images, clock), interrupt.asked)
+            spent += time.perf_counter() - started
             self.step += 1
             last = self.step == params.steps
             record.losses(self.step, terms, last)
             if self.step % LOG_EVERY == 0 or last:
-                log.info("train_%s: step %d, loss %.4f; %s", self.kind, self.step, terms["total"], clock.summary())
-            if interrupt.asked:
+                rate = params.batch * (self.step - since) / spent
+                where = f"{rate:.1f} samples/s" + (f" on {ranks.world} ranks" if ranks.world > 1 else "")
+                text = f"step {self.step}, loss {terms['total']:.4f}; {where}; {clock.summary()}"
+                log.info("train_%s: %s", self.kind, text)
+                spent, since = 0.0, self.step
+            if stop:
                 self.checkpoint(record, folder, made_with)
-                log.warning(
-                    "train_%s: stopped by SIGTERM after step %d of %d; it is saved, run the same command to go on",
-                    self.kind,
-                    self.step,
-                    params.steps,
-                )
+                text = f"stopped by SIGTERM after step {self.step} of {params.steps}"
+                log.warning("train_%s: %s; it is saved, run the same command to go on", self.kind, text)
                 raise Preempted
             if self.due(params.validate_every):
                 self.validate(record, chosen)
@@ -268,14 +323,18 @@ class _Run:
         """Measure batch norm anew for the weights as they are, then the error on the ``valid`` set; record that."""
         order = Order(self.params.seed, len(self.readers.train))
         steps = Steps(order, self.params.batch, self.params.crop, 0, calibrate.STEPS)
-        calibrate.calibrate(self.fabric, self.best, batches(self.readers.train, self.params.seed, steps, loaders=0))
-        found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale)
+        own = [steps.draws(step) for step in range(calibrate.STEPS) if self.ranks.takes(step)]
+        source = batches(self.readers.train, self.params.seed, own, loaders=0)
+        calibrate.calibrate(self.fabric, self.best, source, self.ranks)
+        found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale, self.ranks)
         record.write(self.step, {f"valid/{name}": value for name, value in found.items()})
         text = ", ".join(f"{name.removeprefix('mad_')} {value:.1f}" for name, value in found.items())
         log.info("train_%s: step %d, valid MAD x 1000: %s", self.kind, self.step, text)
 
     def checkpoint(self, record: Record, folder: Path, made_with: Mapping[str, Any]) -> None:
-        """Write all that this run needs to go on from here."""
+        """Write all that this run needs to go on from here; the first rank does."""
+        if not self.ranks.first:
+            return
         average = None if self.average is None else self.average.network
         tensors = checkpoint.gather(self.network, self.optimizer, average)
         scaler = self.fabric.strategy.precision.state_dict()

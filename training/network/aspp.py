@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from training.network.dropout import Dropout
 from training.network.norm import BatchNorm
 
 
@@ -19,7 +20,7 @@ class ASPP(nn.Module):
         branches += [_branch(channels, width, rate) for rate in rates]
         branches.append(nn.Sequential(nn.AdaptiveAvgPool2d(1), *_branch(channels, width)))
         self.convs = nn.ModuleList(branches)
-        self.project = nn.Sequential(*_branch(len(branches) * width, width), nn.Dropout(0.5))
+        self.project = nn.Sequential(*_branch(len(branches) * width, width), Dropout(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, width, h, w)."""
