@@ -7,19 +7,21 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from numba.core.dispatcher import Dispatcher
+
 PACKAGES = ("compositing.", "curation.")
 
 
 def self_times(work: Callable[[], object], clock: Callable[[], float]) -> dict[str, float]:
     """Run ``work`` and return seconds spent in each function of compositing and curation itself, most first.
 
-    Every reference from one of their modules to one of their functions is wrapped meanwhile; methods count for the
-    function that calls them.
+    Every reference from one of their modules to one of their functions or compiled kernels is wrapped meanwhile;
+    methods count for the function that calls them, and kernels must have been compiled before.
     """
     spent: dict[str, float] = defaultdict(float)
     inner = [0.0]
 
-    def timed(function: FunctionType) -> Callable[..., Any]:
+    def timed(function: FunctionType | Dispatcher) -> Callable[..., Any]:
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.lstrip('_')}"
 
         @functools.wraps(function)
@@ -35,12 +37,12 @@ def self_times(work: Callable[[], object], clock: Callable[[], float]) -> dict[s
 
         return call
 
-    patched: list[tuple[dict[str, Any], str, FunctionType]] = []
-    wrapped: dict[FunctionType, Callable[..., Any]] = {}
+    patched: list[tuple[dict[str, Any], str, FunctionType | Dispatcher]] = []
+    wrapped: dict[FunctionType | Dispatcher, Callable[..., Any]] = {}
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith(PACKAGES):
             for name, value in list(vars(module).items()):
-                if isinstance(value, FunctionType) and value.__module__.startswith(PACKAGES):
+                if isinstance(value, FunctionType | Dispatcher) and value.__module__.startswith(PACKAGES):
                     patched.append((vars(module), name, value))
                     vars(module)[name] = wrapped.setdefault(value, timed(value))
     try:

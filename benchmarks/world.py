@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import pyarrow as pa
 from ruamel.yaml import YAML
 
 import pipelines
@@ -26,7 +25,7 @@ PHOTOGRAPHS = {"base": (1500, 1000), "refine": (2400, 2240)}
 FRAME = (1920, 1080)
 QUALITY = 92
 VARIETY = 6
-"""Photographs a size and mattes; rows beyond that use them again, nothing is kept decoded."""
+"""Mattes; rows beyond those use them again."""
 
 
 class World(NamedTuple):
@@ -36,7 +35,16 @@ class World(NamedTuple):
     frames: dict[str, dict[str, Any]]
     """frame_id -> row of the frames table."""
     rows: list[dict[str, Any]]
-    """PLAN rows."""
+    """PLAN rows, as the full preset plans them."""
+    alone: list[dict[str, Any]]
+    """The same with ``together`` 1."""
+    together: int
+    """How many of ``rows`` in a row share a frame."""
+
+    @property
+    def groups(self) -> list[list[dict[str, Any]]]:
+        """``rows``, cut where the next frame begins."""
+        return [self.rows[first : first + self.together] for first in range(0, len(self.rows), self.together)]
 
 
 def make_world(folder: Path, name: str, count: int) -> World:
@@ -44,24 +52,35 @@ def make_world(folder: Path, name: str, count: int) -> World:
     places, store = folder / "places", folder / "frames"
     places.mkdir(parents=True, exist_ok=True)
     store.mkdir(exist_ok=True)
-    verdicts = [_verdict(places, PHOTOGRAPHS[name], seed) for seed in range(VARIETY)]
+    # As many photographs as composites: whoever kept one decoded would have no use for it.
+    verdicts = [_verdict(places, PHOTOGRAPHS[name], seed) for seed in range(count)]
     frames = [_frame(store, seed) for seed in range(VARIETY)]
     splits = ("train", "valid", "test")
-    tables = (
+    tables = [
         to_arrow(kind, [row | {"split": split} for split in splits for row in rows])
         for kind, rows in ((VERDICTS, verdicts), (FRAMES, frames))
+    ]
+    full, alone = _params(name, count, {}), _params(name, count, {"together": 1})
+    rows, others = (
+        [dict(sorted(row.items())) for row in plan_rows(*tables, params).to_pylist() if row["set"] == name]
+        for params in (full, alone)
     )
-    plan: pa.Table = plan_rows(*tables, _params(name, count))
-    rows = [dict(sorted(row.items())) for row in plan.to_pylist() if row["set"] == name]
-    return World(InputRoots(places, store, folder), {row["frame_id"]: row for row in frames}, rows)
+    together: int = getattr(full, name).together
+    return World(
+        InputRoots({"places365": places}, store, folder),
+        {row["frame_id"]: row for row in frames},
+        rows,
+        others,
+        together,
+    )
 
 
-def _params(name: str, count: int) -> PlanParams:
+def _params(name: str, count: int, change: dict[str, int]) -> PlanParams:
     preset = Path(pipelines.__file__).parent / "presets" / "full.yaml"
     values = YAML(typ="safe", pure=True).load(preset.read_text(encoding="utf-8"))["plan"]
     for other in ("base", "refine", "valid", "test"):
         values[other] |= {"count": 1, "width": 512, "height": 512}
-    values[name] |= {"count": count, "width": SIZES[name], "height": SIZES[name]}
+    values[name] |= {"count": count, "width": SIZES[name], "height": SIZES[name], **change}
     return PlanParams.model_validate_json(json.dumps(values))
 
 

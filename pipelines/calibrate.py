@@ -94,7 +94,7 @@ def _captured(pair: Pair, boxes: tuple[Box, ...]) -> dict[str, Any]:
 
 def _rendered(reader: ShardReader, position: int) -> dict[str, Any]:
     members = reader.read_members(position, ("src.jpg", "bgr.jpg", "pha.png"))
-    row = dict.fromkeys(MEASURES.columns) | {"kind": "synthetic", "pair": reader.keys[position]}
+    row = dict.fromkeys(MEASURES.columns) | {"kind": "synthetic", "pair": reader.key(position)}
     try:
         outside = outside_alpha(decode_grey_layer(members["pha.png"]))
         return row | measure_bytes(members["src.jpg"], members["bgr.jpg"], outside) | {"status": "ok"}

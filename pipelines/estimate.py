@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
+from compositing.plan.cases import CASES
 from pipelines.params import Params
 
 # Bytes a pixel of one composite, all four layers, averaged over rendered sample and real sets.
@@ -24,6 +25,8 @@ GPU_SPEEDUP = 60.0
 
 # What is known of the official datasets without looking (BGMV2 paper; Places365 site).
 PLACES365_IMAGES = 1_803_460
+PHOTOS_IMAGES = 10_000
+"""A guess at a second dataset of photographs that was never scanned."""
 VIDEOMATTE_FRAMES = 240_709
 FULL_ASPECT = 9 / 16
 
@@ -51,13 +54,13 @@ class Estimate(NamedTuple):
 
 
 def composites(params: Params) -> dict[str, int]:
-    """Composites in each set; valid and test come in three strengths."""
+    """Composites in each set; valid and test come in three strengths, and their hard cases on top."""
     plan = params.plan
     return {
         "base": plan.base.count,
         "refine": plan.refine.count,
-        "valid": 3 * plan.valid.count,
-        "test": 3 * plan.test.count,
+        "valid": 3 * plan.valid.count + len(CASES) * plan.cases.valid,
+        "test": 3 * plan.test.count + len(CASES) * plan.cases.test,
     }
 
 
@@ -69,7 +72,8 @@ def listed_files(cache: Path) -> int | None:
 def _images(params: Params, scans: Path) -> int:
     if params.data.preset == "sample":
         return int(params.sample.backgrounds * 1.15)
-    return listed_files(scans / "places365.parquet") or PLACES365_IMAGES
+    more = (listed_files(scans / "photos.parquet") or PHOTOS_IMAGES) if params.data.photos else 0
+    return (listed_files(scans / "places365.parquet") or PLACES365_IMAGES) + more
 
 
 def listed_frames(cache: Path) -> int | None:

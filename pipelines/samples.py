@@ -8,14 +8,15 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from compositing.inputs import InputRoots
+from compositing.setrows import runs
 from compositing.shards.live import PlanReader
 from compositing.shards.reader import ShardReader
 from compositing.tables import PLAN as TABLE_OF_PLAN
 from curation.identity import file_id, item_id
-from curation.tables import read_table
+from curation.tables import check_table
 from pipelines.params import Params
 from pipelines.paths import extra_root, roots
 from pipelines.scan import tree_digest
@@ -35,7 +36,7 @@ def open_reader(params: Params, train: TrainParams, set_name: str) -> ShardReade
     if train.data == "shards":
         return ShardReader(SHARDS, TABLE, set_name)
     raw = roots(params)
-    inputs = InputRoots(raw.places365, FRAME_STORE, raw.videomatte)
+    inputs = InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte)
     return PlanReader(PLAN, FRAMES, inputs, set_name, fgr_quality=params.render.fgr_quality)
 
 
@@ -78,10 +79,12 @@ def plan_space(plan: Path = PLAN) -> str:
 
     Raises FileNotFoundError for a missing plan, ValueError where it mixes both.
     """
-    spaces = pc.unique(read_table(TABLE_OF_PLAN, plan, ["space"])["space"]).to_pylist()
+    check_table(TABLE_OF_PLAN, plan)
+    with pq.ParquetFile(plan) as file:
+        spaces = {space for space, _, _ in runs(file, "space")}
     if len(spaces) != 1:
         raise ValueError(
             f"{plan}: alpha mixes {' and '.join(sorted(spaces)) or 'nothing'} in it; expected one value of "
             "plan.look.space: plan again with 'dvc repro plan'"
         )
-    return str(spaces[0])
+    return spaces.pop()

@@ -78,14 +78,14 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
     try:
         raw = roots(params)
         wanted = needed_frames(data / "frames.parquet", _table_of(row))
-        inputs = Inputs(InputRoots(raw.places365, data / "frames", raw.videomatte), wanted)
+        inputs = Inputs(InputRoots(raw.backgrounds, data / "frames", raw.videomatte), wanted)
         members = render(row, *inputs.load(row), params.render.fgr_quality).members
         return Shown(decode_sample(members), "rendered from the plan")
     except (OSError, ValueError) as error:
         missing = error
     try:
         reader = ShardReader(data / "shards", data / "shards.parquet", row["set"])
-        position = reader.keys.index(row["composite_id"])
+        position = int(np.searchsorted(reader.ordinals, row["ordinal"]))
         return Shown(reader.read(position), f"read from the shards ({missing})")
     except (OSError, ValueError) as error:
         raise FileNotFoundError(

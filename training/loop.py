@@ -115,9 +115,11 @@ def settings(kind: Kind, params: TrainParams, data: str, space: str, init: Path 
 
 
 def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
-    """A run without samples, to take single steps with batches of one's own."""
+    """A run without samples, to take single steps with batches and weights of one's own."""
     nothing: Any = None
-    return _Run(kind, params, nothing, fabric, None)
+    run = _Run(kind, params.model_copy(update={"freeze": []}), nothing, fabric, None)  # random weights refuse to freeze
+    run.network.freeze(*params.freeze)
+    return run
 
 
 def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:

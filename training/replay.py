@@ -90,12 +90,10 @@ def take(incident: Incident, precision: str, device: str) -> Taken:
     """Take a step again at one precision on ``cpu`` or ``cuda``."""
     # A layer whose results are computed twice, or that was compiled away, cannot be watched.
     changes = {"precision": precision, "compile": False, "checkpointing": False, "devices": 1, "diverge": None}
-    # Frozen below, when it holds the run's weights: a network that is still random refuses.
-    params = incident.params.model_copy(update={**changes, "freeze": []})
+    params = incident.params.model_copy(update=changes)
     with reproducible(device, params.threads):
         run = rebuild(incident.kind, params, build_fabric(params, device))  # type: ignore[arg-type]
         run.network.load_state_dict(incident.weights)
-        run.network.freeze(*incident.params.freeze)
         watched = _Watched(run.network, len(incident.batch.positions) // params.accumulate)
         outputs: list[Any] = []
         catch = run.module.register_forward_hook(lambda module, given, out: outputs.append(out))

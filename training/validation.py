@@ -16,6 +16,8 @@ from training.network import RefineNetwork
 from training.network.resize import resize
 
 MOST = 24
+CASES = "cases"
+"""The strength of hard cases."""
 
 
 class RecipeReader(Reader, Protocol):
@@ -26,9 +28,12 @@ class RecipeReader(Reader, Protocol):
 
 
 def choose(reader: RecipeReader, most: int = MOST) -> dict[str, list[int]]:
-    """Choose at most ``most`` samples, spread evenly over each perturbation strength: strength -> positions."""
+    """Choose at most ``most`` samples, spread evenly over each perturbation strength: strength -> positions.
+
+    Hard cases come on top, as many as of each strength, so that the others stay those of a set without any.
+    """
     positions = reader.recipes().reset_index(drop=True).groupby("strength").indices
-    each = max(1, most // max(1, len(positions)))
+    each = max(1, most // max(1, len(positions.keys() - {CASES})))
 
     def spread(found: NDArray[np.int64]) -> list[int]:
         return [int(found[i]) for i in np.linspace(0, len(found) - 1, min(each, len(found))).round().astype(int)]
@@ -42,6 +47,7 @@ def validate(
 ) -> dict[str, float]:
     """Mean absolute difference of alpha over whole images, x 10^3: ``mad``, and ``mad_STRENGTH``.
 
+    ``mad`` is the mean over the strengths without the hard cases: comparable with runs that had none.
     The base network sees the image as it does inside the refine network: at ``scale``, its alpha enlarged again.
     One image at a time, so that memory stays bounded. The network's mode is put back.
     """
@@ -55,7 +61,8 @@ def validate(
             }
     finally:
         network.train(was_training)
-    return {"mad": float(np.mean(list(means.values()))), **{f"mad_{name}": value for name, value in means.items()}}
+    common = [mean for strength, mean in means.items() if strength != CASES or len(means) == 1]
+    return {"mad": float(np.mean(common)), **{f"mad_{name}": value for name, value in means.items()}}
 
 
 def _difference(fabric: Fabric, network: nn.Module, reader: Reader, position: int, scale: float) -> float:

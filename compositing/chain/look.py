@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.kernels.rows import TABLE_SIZE, looked
+from compositing.kernels.rows import looked, table_lights
 from compositing.light import LUMA, Float
 from compositing.perturb import contrast
 
@@ -16,14 +16,13 @@ _TOP = 2.0
 
 
 def curve_table(curve: Callable[[Float], Float], top: float = 1.0) -> Float:
-    """Tabulate a pointwise curve of light for :func:`compositing.kernels.rows.toned`: (TABLE_SIZE + 1,) float32.
+    """Tabulate a pointwise curve of light for :func:`compositing.kernels.rows.toned`: (N,) float32.
 
-    Its values at even steps of the root of light, from 0 to ``top``. Any chain of curves costs no more than one. The
-    steps are fine enough for one rounding to 8 bits afterwards: display values, where they are steepest, make one 0.05
-    of an 8-bit step (times the root of ``top``).
+    Its values at :func:`compositing.kernels.rows.table_lights`, up to ``top``. Any chain of curves costs no more than
+    one. The steps are fine enough for one rounding to 8 bits afterwards: display values are no further than 0.06 of an
+    8-bit step (times ``top``) from those in the table.
     """
-    steps = np.linspace(0, np.sqrt(top), TABLE_SIZE + 1) ** 2
-    return curve(steps[None].astype(np.float32)).ravel()
+    return curve(table_lights(top)[None]).ravel()
 
 
 class Look:

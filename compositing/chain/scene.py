@@ -35,6 +35,16 @@ def cut_scene(row: dict[str, Any], background: Image) -> Float:
     return Look(np.ones(3), saturation=row["bgr_saturation"])(light, out=light)
 
 
+def wrong_scene(row: dict[str, Any], plate: Image | None) -> Float:
+    """Cut the scene of a captured background that shows another photograph, (H', W', 3) uint8; as :func:`cut_scene`.
+
+    Raises ValueError where that photograph is missing, too.
+    """
+    if plate is None:
+        raise ValueError(f"composite {row['composite_id']} has the plate of another scene: give render its photograph")
+    return cut_scene(row | {f"crop_{name}": row[f"plate_crop_{name}"] for name in "xywh"}, plate)
+
+
 def crop_with_margin(row: dict[str, Any]) -> tuple[int, int, int, int]:
     """Return the crop grown by the margin, whole pixels of the photograph: x, y, width, height."""
     margin, wide, high = row["margin"], row["width"] + 2 * row["margin"], row["height"] + 2 * row["margin"]

@@ -75,19 +75,21 @@ class Picture:
 
         Clipped to full well, grain added in light, then the tone curve, raised to ``gamma``.
         """
-        if self._grain is None:
-            light = linear if (self._gains == 1).all() else linear * self._gains
-        else:
-            light = np.empty_like(linear)
-            grainy(linear, self._gains, rows.start, self._grain.pieces, *self._grain.tiles, self._spread, light)
         if not self._sensor.sharpen:
-            toned(light, self._curve, _TOP, self._made[rows])
+            self._tone(rows.start, linear, self._made[rows])
             return
-        strip = np.empty((2 * _HALO + len(light), *light.shape[1:]), np.float32)
-        toned(light, self._curve, _TOP, strip[2 * _HALO :])
+        strip = np.empty((2 * _HALO + len(linear), *linear.shape[1:]), np.float32)
+        self._tone(rows.start, linear, strip[2 * _HALO :])
         strip[: 2 * _HALO] = self._waiting if rows.start else strip[2 * _HALO]
         self._sharpen(strip, rows.start - _HALO)
         self._waiting[...] = strip[-2 * _HALO :]
+
+    def _tone(self, first: int, linear: Float, out: NDArray[Any]) -> None:
+        if self._grain is None:
+            toned(linear, self._gains, self._curve, _TOP, out)
+        else:
+            places = self._grain.pieces, *self._grain.tiles
+            grainy(linear, self._gains, first, *places, self._spread, self._curve, out)
 
     def finished(self) -> NDArray[np.uint8]:
         """Return the picture, (H, W, 3): sharpened and rounded once."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compositing.chain.camouflage import camouflaged
 from compositing.chain.look import Look
 from compositing.chain.match import matched, tones
 from compositing.chain.shadow import cast_shadow, contact_shadow
@@ -35,9 +36,17 @@ _AS_IT_IS = Look(np.ones(3))
 _NO_SHADE = np.empty((0, 0), np.float32)
 
 
-def empty_stage(behind: Float) -> Stage:
-    """Nobody before a scene, (H, W, 3): alpha is 0, and the colour a mid grey that stands for none."""
-    return Stage(np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32), behind, _NO_SHADE, _AS_IT_IS)
+def empty_stage(row: dict[str, Any], absent: Matte, behind: Float) -> Stage:
+    """Nobody before a scene, (H, W, 3): alpha is 0, and the colour a mid grey that stands for none.
+
+    Where the row says so the shadow of who is ``absent`` falls all the same, as of somebody beside the camera.
+    """
+    shade = None
+    if row["shadow_strength"] > 0:
+        fgr, pha = absent
+        shade = cast_shadow(row, warp_subject(fgr, pha, row), (pha.shape[0], pha.shape[1]))
+    grey, alpha = np.full_like(behind, MID_GREY), np.zeros(behind.shape[:2], np.float32)
+    return Stage(grey, alpha, behind, _NO_SHADE if shade is None else shade, _AS_IT_IS)
 
 
 def set_stage(row: dict[str, Any], first: Matte, second: Matte | None, behind: Float) -> Stage:
@@ -64,9 +73,9 @@ def _as_first(row: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float, shade: Float) -> Stage:
     subject = warp_subject(fgr, pha, row)
-    layer, window = blurred(subject, row["blur"], row["motion"], row["motion_angle"])
-    alpha = alpha_of(layer, window)
-    fill = straight_colour(layer, window, row["despill"])
+    layer = blurred(subject.layer, row["blur"], row["motion"], row["motion_angle"])
+    alpha = alpha_of(layer)
+    fill = straight_colour(layer, row["despill"])
     gains, contrast = _fitted(row, fill, alpha, behind)
     shadow = cast_shadow(row, subject, (pha.shape[0], pha.shape[1]))
     if shadow is not None:
@@ -76,7 +85,10 @@ def _fitted_in(row: dict[str, Any], fgr: Image, pha: Image, behind: Float, shade
         left, beside = contact
         shade = shade.copy() if len(shade) else np.ones_like(alpha)
         shade[beside] *= left
-    return Stage(fill, alpha, behind, shade, Look(gains, contrast, row["fgr_saturation"]))
+    look = Look(gains, contrast, row["fgr_saturation"])
+    if row["camouflage"] > 0:  # fitted to the scene as it is seen: nothing may follow it
+        return Stage(camouflaged(look(fill), alpha, behind, row["camouflage"]), alpha, behind, shade, _AS_IT_IS)
+    return Stage(fill, alpha, behind, shade, look)
 
 
 def _fitted(row: dict[str, Any], colour: Float, alpha: Float, scene: Float) -> tuple[NDArray[np.float64], float]:

@@ -45,44 +45,79 @@ class Window(NamedTuple):
         return Window(top, min(height, self.low + more), left, min(width, self.right + more))
 
 
-def carried_outward(layer: Float, window: Window, spill: float) -> Float:
-    """Return straight colour everywhere, (H, W, 3), of a premultiplied layer, (H, W, 4) that is 0 outside ``window``.
+class Layer(NamedTuple):
+    """Premultiplied linear colour and alpha, of which only the part is held that may be anything but zeros."""
+
+    part: Float
+    """(h, w, 4): the pixels in ``window``."""
+    window: Window
+    height: int
+    """Pixels, of the whole."""
+    width: int
+    """Pixels, of the whole."""
+
+    def grown(self, by: float) -> "Layer":
+        """Return it with ``by`` pixels more around its part, as far as the whole goes."""
+        old, new = self.window, self.window.grown(by, self.height, self.width)
+        part = np.zeros((new.low - new.top, new.right - new.left, 4), np.float32)
+        part[old.top - new.top : old.low - new.top, old.left - new.left : old.right - new.left] = self.part
+        return self._replace(part=part, window=new)
+
+    def whole(self) -> Float:
+        """Return all of it, (height, width, 4)."""
+        return self.grown(max(self.height, self.width)).part
+
+
+def carried_outward(layer: Layer, spill: float) -> Float:
+    """Return straight colour everywhere, (height, width, 3), of a premultiplied layer.
 
     Averaged down to one pixel and filled in again on the way up, each pixel trusting its own colour by its coverage
     (push-pull: Gortler et al., *The Lumigraph*, 1996, section 3.4). ``spill``: share, 0 to 1, of the green above the
     larger of red and blue that is taken away at the end.
     """
-    levels, windows = [np.ascontiguousarray(layer)], [window]
-    while max(levels[-1].shape[:2]) > 1:
-        top, low, left, right = windows[-1]
-        height, width = levels[-1].shape[:2]
-        half = np.zeros(((height + 1) // 2, (width + 1) // 2, 4), np.float32)
-        windows.append(Window(top // 2, (low + 1) // 2, left // 2, (right + 1) // 2))
-        _halved(levels[-1], *windows[-1], half)
-        levels.append(half)
+    levels = [layer._replace(part=np.ascontiguousarray(layer.part))]
+    while max(levels[-1].height, levels[-1].width) > 1:
+        part, (top, low, left, right), height, width = levels[-1]
+        window = Window(top // 2, (low + 1) // 2, left // 2, (right + 1) // 2)
+        half = np.empty((window.low - window.top, window.right - window.left, 4), np.float32)
+        _halved(part, top, left, height, width, window.top, window.left, half)
+        levels.append(Layer(half, window, (height + 1) // 2, (width + 1) // 2))
     filled = np.zeros((1, 1, 3), np.float32)
     for depth in range(len(levels) - 1, -1, -1):
-        coarse, filled = filled, np.empty((*levels[depth].shape[:2], 3), np.float32)
+        part, window, height, width = levels[depth]
+        coarse, filled = filled, np.empty((height, width, 3), np.float32)
         trust = _TINY if depth == len(levels) - 1 else _TRUST
-        _filled(levels[depth], *windows[depth], coarse, trust, np.float32(spill if depth == 0 else 0.0), filled)
+        _filled(part, *window, coarse, trust, np.float32(spill if depth == 0 else 0.0), filled)
     return filled
 
 
 @compiled
-def _halved(level: Float, top: int, low: int, left: int, right: int, out: Float) -> None:
-    """Average pairs of rows and columns; the last of an odd number stands for both."""
-    height, width = level.shape[:2]
-    for y in range(top, low):
-        first, second, row = level[2 * y], level[min(2 * y + 1, height - 1)], out[y]
-        for x in range(left, right):
-            a, b = 2 * x, min(2 * x + 1, width - 1)
-            for c in range(4):
-                row[x, c] = ((first[a, c] + first[b, c]) + (second[a, c] + second[b, c])) * _QUARTER
+def _halved(part: Float, top: int, left: int, height: int, width: int, out_top: int, out_left: int, out: Float) -> None:
+    """Average pairs of rows and columns; the last of an odd number stands for both. Beyond the part all is zero."""
+    rows, columns = part.shape[:2]
+    nothing = np.zeros((columns, 4), np.float32)
+    for y in range(out.shape[0]):
+        r = 2 * (out_top + y)
+        above, below = r - top, min(r + 1, height - 1) - top
+        first = part[above] if above >= 0 else nothing
+        second = part[below] if below < rows else nothing
+        row = out[y]
+        for x in range(out.shape[1]):
+            k = 2 * (out_left + x)
+            a, b = k - left, min(k + 1, width - 1) - left
+            if a >= 0 and b < columns:
+                i, j = np.uintp(a), np.uintp(b)
+                for c in range(4):
+                    row[x, c] = ((first[i, c] + first[j, c]) + (second[i, c] + second[j, c])) * _QUARTER
+            else:
+                only = np.uintp(max(a, 0) if b >= columns else b)
+                for c in range(4):
+                    row[x, c] = (first[only, c] + second[only, c]) * _QUARTER
 
 
 @compiled
 def _filled(
-    level: Float,
+    part: Float,
     top: int,
     low: int,
     left: int,
@@ -116,13 +151,13 @@ def _filled(
             for c in range(3):
                 row[width - 1, c] = _MOST * inner[3 * columns - 3 + c] + _QUARTER * line[3 * columns - 3 + c]
         if top <= y < low:
-            own_row = level[y]
-            for x in range(left, right):
-                alpha = own_row[x, 3]
+            own_row = part[y - top]
+            for n in range(right - left):
+                x, alpha = left + n, own_row[n, 3]
                 if alpha > 0:
                     share = _ONE / (alpha + trust)
                     for c in range(3):
-                        row[x, c] = (own_row[x, c] + trust * row[x, c]) * share
+                        row[x, c] = (own_row[n, c] + trust * row[x, c]) * share
         if spill > 0:
             for x in range(width):
                 most = max(row[x, 0], row[x, 2])

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from compositing.tables import SETS
 
 DISTINCT = {"backgrounds": "image_id", "scenes": "scene", "clips": "clip", "frames": "frame_id"}
+HARD = {"camouflage": "camouflaged", "plate_locator": "with_wrong_plate", "video": "through_video"}
 MERGE = 16
 """Chunks whose distinct values wait to be merged: merging each by itself would go over them all every time."""
 
@@ -28,7 +29,7 @@ class Coverage:
 
     def add(self, rows: pa.Table) -> None:
         """Count PLAN rows of any sets."""
-        own = ["set", "strength", "shadow_strength", "empty", "second_frame_id", "object"]
+        own = ["set", "strength", "shadow_strength", "empty", "second_frame_id", "object", *HARD]
         rows = rows.select([*own, *DISTINCT.values()])
         for name in pc.unique(rows["set"]).to_pylist():
             self._add(name, rows.filter(pc.equal(rows["set"], name)))
@@ -40,6 +41,10 @@ class Coverage:
         found |= {"empty": pc.sum(rows["empty"]).as_py() or 0, "with_second": pc.count(rows["second_frame_id"]).as_py()}
         seen = pc.and_(rows["object"], pc.invert(rows["empty"]))
         found |= {"with_object": pc.sum(seen).as_py() or 0}
+        for column, words in HARD.items():
+            values = rows[column]
+            met = pc.greater(values, 0) if pa.types.is_primitive(values.type) else pc.is_valid(values)
+            found |= {words: pc.sum(met).as_py() or 0}
         for key, value in found.items():
             counts[key] = counts.get(key, 0) + value
         for clip, value in _by_value(rows["clip"]).items():

@@ -24,6 +24,10 @@ class SubjectParams(Section):
     """How far the subject's brightness, colour and contrast are brought to the scene's, 0 to 1."""
     match_probability: Share
     """How often they are, 0 to 1."""
+    camouflage: Range
+    """How far the subject's clothes take on the colour of the scene right behind them, 0 to 1."""
+    camouflage_probability: Share
+    """How often they do, 0 to 1; in base and refine only, and in the hard cases of valid and test."""
     despill: Range
     """Share of the green beyond red and blue that is taken from the subject, 0 to 1."""
     despill_probability: Share

@@ -13,7 +13,7 @@ Indices = NDArray[np.int64]
 
 
 class Objects:
-    """The things that a set may show.
+    """The things that a set may show, here in pairs or in groups of pairs that share a frame.
 
     Whether a pair shows one hangs on a stream of its own, and the n-th thing of a set is the n-th place of turns of
     their own: things are used evenly, and each other pair keeps what it shows without them. With a ``cap``, people

@@ -1,6 +1,6 @@
 """Curated backgrounds x frames -> plan rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -10,14 +10,25 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from compositing.perturb import CaptureParams, Range
+from compositing.plan.cases import (
+    CASES,
+    STRENGTH,
+    CaseParams,
+    camouflaged_in,
+    case_captures,
+    exposure_off,
+    nobody_in,
+)
 from compositing.plan.draws import Draws
 from compositing.plan.objects import Objects
 from compositing.plan.placement import MAX_ENLARGE, Flags, Subjects, fits
+from compositing.plan.plates import choose_plates, plate_columns, with_plates
 from compositing.plan.recipe import (
     Canvas,
     Columns,
     LookParams,
     draw_capture,
+    draw_crop,
     draw_look,
     draw_second,
     largest_grain,
@@ -45,6 +56,11 @@ class SetParams(Section):
     """Pixels, a multiple of 4."""
     scale: Range
     """Height of the subject's box over the height of the composite."""
+    together: Annotated[int, Field(ge=1)]
+    """How many composites in a row (valid and test: for each strength) show the same matte frame, each in a place, a
+    scene and a light of its own, so that rendering decodes it once for all of them. A set that shows each frame that
+    often anyway only has another order; a smaller one shows fewer frames, and what it leaves out are neighbours in time
+    of those that it shows."""
 
     @field_validator("width", "height")
     @classmethod
@@ -75,7 +91,7 @@ class PlanParams(Section):
     clip_cap: Annotated[int, Field(ge=1)] | None
     """Composites of one clip in a set at most, so that a long clip does not outweigh the set; null: no cap. The shorter
     clips take over: their frames are used more often; where no clip of objects is left, people stand in for them.
-    Second subjects are not counted."""
+    Second subjects are not counted, and hard cases by themselves."""
     base: SetParams
     """Many small composites for the base network."""
     refine: SetParams
@@ -84,6 +100,8 @@ class PlanParams(Section):
     """Held-out composites watched during training and used to tune the baselines."""
     test: SetParams
     """Held-out composites for the final figures."""
+    cases: CaseParams
+    """Hard cases beside those of valid and test."""
     look: LookParams
     """Variation shared by source and captured background."""
     train: CaptureParams
@@ -93,22 +111,39 @@ class PlanParams(Section):
 
 
 class _Pairing(NamedTuple):
-    """One set's rules."""
+    """The rules of a set, or of the hard cases in it."""
 
     name: str
+    stream: str
+    """Whose random numbers these are: the set's name, or another for its hard cases."""
+    first: int
+    """Ordinal of the first row."""
     seed: int
     split: str
     pairs: int
     canvas: Canvas
     captures: Mapping[str, CaptureParams]
+    """By strength, or by case."""
+    cases: bool
+    together: int
+    """Pairs in a row that show the same frame: a group."""
     clip_cap: int | None
-    """Pairs of one clip at most."""
-    empty: float
-    """Probability that nobody is there."""
+    """Groups of one clip at most."""
+    exposure: Range
+    """Of empty frames among the hard cases."""
+    empty: Sequence[float]
+    """Probability that nobody is there, for each capture."""
+    camouflage: Sequence[float]
+    """Probability that the subject wears the background's colours, for each capture."""
     second: float
     """Probability that two are there."""
     object: float
     """Probability that the subject is an object."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of pairs, the last of which may be smaller."""
+        return -(-self.pairs // self.together)
 
 
 class _Cast(NamedTuple):
@@ -133,12 +168,14 @@ def plan_chunks(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> Ite
     """Draw every composite of every set, a row group at a time: ten million rows never lie in memory together.
 
     ``verdicts``, ``frames``: the VERDICTS and FRAMES tables. Yields PLAN rows sorted by set and ordinal. All that is
-    drawn for a row hangs on seed, set and ordinal alone, and a larger ``count`` only adds rows.
+    drawn for a row hangs on seed, set and ordinal alone, and a larger ``count`` only adds rows. Hard cases follow the
+    other rows of their set, with streams of their own: a larger count moves them, and changes nothing else of them.
     Raises ValueError, before the first chunk, where a set has no backgrounds or no frames or cannot keep the cap,
     naming the split and what to do.
     """
-    casts = [(pairing, _cast(verdicts, frames, pairing)) for pairing in (_pairing(name, params) for name in SETS)]
-    for pairing, cast in sorted(casts, key=lambda item: item[0].name):
+    pairings = [pairing for name in SETS for pairing in _pairings(name, params)]
+    casts = [(pairing, _cast(verdicts, frames, pairing)) for pairing in pairings]
+    for pairing, cast in sorted(casts, key=lambda item: (item[0].name, item[0].first)):
         total = pairing.pairs * len(pairing.captures)
         for first in range(0, total, ROW_GROUP):
             yield _chunk(pairing, cast, params.look, np.arange(first, min(first + ROW_GROUP, total)))
@@ -149,12 +186,15 @@ def plan_rows(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> pa.Ta
     return pa.concat_tables(plan_chunks(verdicts, frames, params)).combine_chunks()
 
 
-def _pairing(name: str, params: PlanParams) -> _Pairing:
+def _pairings(name: str, params: PlanParams) -> Iterator[_Pairing]:
+    """Give a set's rules, and those of its hard cases where it has any."""
     size: SetParams = getattr(params, name)
-    trains = name in ("base", "refine")
+    look, trains = params.look, name in ("base", "refine")
     captures = {"train": params.train} if trains else {k: getattr(params.strengths, k) for k in Strengths.model_fields}
-    return _Pairing(
+    pairing = _Pairing(
         name=name,
+        stream=name,
+        first=0,
         seed=params.test_seed if name == "test" else params.seed,
         split="train" if trains else name,
         pairs=size.count,
@@ -166,30 +206,59 @@ def _pairing(name: str, params: PlanParams) -> _Pairing:
             scale=size.scale,
         ),
         captures=captures,
-        clip_cap=None if params.clip_cap is None else params.clip_cap // len(captures),
-        empty=params.look.empty if trains else 0.0,
-        second=params.look.second if trains else 0.0,
-        object=params.look.object if trains else 0.0,
+        cases=False,
+        together=size.together,
+        clip_cap=_shared_cap(params, size.together * len(captures)),
+        exposure=params.cases.exposure,
+        empty=[look.empty if trains else 0.0] * len(captures),
+        camouflage=[look.camouflage_probability if trains else 0.0] * len(captures),
+        second=look.second if trains else 0.0,
+        object=look.object if trains else 0.0,
     )
+    yield pairing
+    cases = 0 if trains else getattr(params.cases, name)
+    if cases:
+        yield pairing._replace(
+            stream=f"{name} {STRENGTH}",
+            first=size.count * len(captures),
+            pairs=cases,
+            captures=case_captures(params.strengths.hard),
+            cases=True,
+            together=1,
+            clip_cap=_shared_cap(params, len(CASES)),
+            empty=[nobody_in(case) for case in CASES],
+            camouflage=[camouflaged_in(case) for case in CASES],
+        )
+
+
+def _shared_cap(params: PlanParams, composites: int) -> int | None:
+    """The cap in groups of so many composites."""
+    return None if params.clip_cap is None else params.clip_cap // composites
 
 
 def _cast(verdicts: pa.Table, frames: pa.Table, pairing: _Pairing) -> _Cast:
     backgrounds, people = _backgrounds(verdicts, pairing), _people(frames, pairing)
-    seed, name, cap = pairing.seed, pairing.name, pairing.clip_cap
-    frame_turns = Turns(people["clip"], seed, name, "frames", cap=cap)
-    if frame_turns.places is not None and frame_turns.places < pairing.pairs:
+    seed, stream, cap = pairing.seed, pairing.stream, pairing.clip_cap
+    frame_turns = Turns(people["clip"], seed, stream, "frames", cap=cap)
+    if frame_turns.places is not None and frame_turns.places < pairing.groups:
         strengths, clips = len(pairing.captures), pc.count_distinct(people["clip"]).as_py()
+        most = -(-pairing.groups // clips) * pairing.together * strengths
         raise ValueError(
-            f"plan: set '{name}' has {pairing.pairs * strengths} composites of {clips} clips, more than plan.clip_cap "
-            f"allows; raise it to {-(-pairing.pairs // clips) * strengths}, lower plan.{name}.count or add clips"
+            f"plan: set '{stream}' has {pairing.pairs * strengths} composites of {clips} clips, more than "
+            f"plan.clip_cap allows; raise it to {most}, "
+            f"lower {_count_key(pairing)} or add clips"
         )
-    image_turns = Turns(backgrounds["scene"], seed, name, "backgrounds")
+    image_turns = Turns(backgrounds["scene"], seed, stream, "backgrounds")
     # Things are added, not exchanged: each composite keeps the place in the turns of people that it would have had.
     things = _fitting(_usable(frames, pairing, person=False), pairing)
-    objects = Objects(things["clip"], pairing.object, seed, name, cap)
+    objects = Objects(things["clip"], pairing.object, seed, stream, cap)
     mattes = pa.concat_tables([people, things]).combine_chunks()
     clips = mattes["clip"].combine_chunks().dictionary_encode().indices.to_numpy()
     return _Cast(backgrounds, mattes, len(people), _subjects(mattes), clips, image_turns, frame_turns, objects)
+
+
+def _count_key(pairing: _Pairing) -> str:
+    return f"plan.cases.{pairing.name}" if pairing.cases else f"plan.{pairing.name}.count"
 
 
 def _backgrounds(verdicts: pa.Table, pairing: _Pairing) -> pa.Table:
@@ -259,28 +328,39 @@ def _people(frames: pa.Table, pairing: _Pairing) -> pa.Table:
 
 
 def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[np.int64]) -> pa.Table:
-    """Draw the rows of a set at ascending ordinals."""
-    seed, name, count = pairing.seed, pairing.name, len(ordinals)
+    """Draw the rows of a pairing at ascending ordinals, from 0 in its own stream."""
+    seed, stream, count = pairing.seed, pairing.stream, len(ordinals)
     # Rows of one pair, one a strength, share all but the capture, so that strengths compare.
-    pairs, strengths = np.divmod(ordinals, len(pairing.captures))
-    at_frame = cast.frame_turns.at(pairs)
-    is_object, things = cast.objects.at(pairs)
+    pairs, kinds = np.divmod(ordinals, len(pairing.captures))
+    groups = pairs // pairing.together
+    at_frame = cast.frame_turns.at(groups)
+    is_object, things = cast.objects.at(groups)
     at_frame[is_object] = cast.people + things
-    images, mattes = cast.backgrounds.take(cast.image_turns.at(pairs)), cast.frames.take(at_frame)
+    at_image = cast.image_turns.at(pairs)
+    images, mattes = cast.backgrounds.take(at_image), cast.frames.take(at_frame)
     subjects = cast.subjects.take(at_frame)
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
-    shared = draw_look(Draws(seed, name, pairs), look, pairing.canvas, subjects, width, height, pairing.empty)
+    empty, camouflage = (np.array(odds)[kinds] for odds in (pairing.empty, pairing.camouflage))
+    draws = Draws(seed, stream, pairs)
+    shared = draw_look(draws, look, pairing.canvas, subjects, width, height, empty, camouflage)
     others = _second(pairing, cast, look, pairs, at_frame, shared["empty"])
     captures: list[Columns] = []
     for index, capture in enumerate(pairing.captures.values()):
-        here = strengths == index
-        own = Draws(seed, name, ordinals[here])
+        here = kinds == index
+        own = Draws(seed, stream, ordinals[here])
         captures.append(draw_capture(own, capture, pairing.canvas, subjects.bottom[here], shared["empty"][here]))
+        if pairing.cases and CASES[index] == "empty":
+            captures[-1]["gain"] = exposure_off(own, pairing.exposure)
+    own = Draws(seed, stream, ordinals)
+    odds = np.array([capture.wrong_plate for capture in pairing.captures.values()])[kinds]
+    wrong, plates = choose_plates(own, odds, cast.backgrounds, at_image)
+    names = pa.array(list(pairing.captures)).take(pa.array(kinds))
     values: dict[str, Any] = {
-        "composite_id": item_ids((seed, name), ordinals),
-        "set": pa.repeat(name, count),
-        "ordinal": ordinals,
-        "strength": pa.array(list(pairing.captures)).take(pa.array(strengths)),
+        "composite_id": item_ids((seed, stream), ordinals),
+        "set": pa.repeat(pairing.name, count),
+        "ordinal": pairing.first + ordinals,
+        "strength": pa.repeat(STRENGTH, count) if pairing.cases else names,
+        "case": names if pairing.cases else pa.nulls(count, pa.string()),
         "split": pa.repeat(pairing.split, count),
         "width": np.full(count, pairing.canvas.width),
         "height": np.full(count, pairing.canvas.height),
@@ -290,22 +370,40 @@ def _chunk(pairing: _Pairing, cast: _Cast, look: LookParams, ordinals: NDArray[n
         **shared,
         **others,
         "object": is_object,
-        **_interleaved(captures, strengths),
-        **{column: _joined(images[column], mattes[column]) for column in FROM_BOTH},
+        **_interleaved(captures, kinds),
+        **_plates(pairing, cast, look, ordinals, wrong, plates),
     }
+    for column in FROM_BOTH:
+        values[column] = with_plates(_joined(images[column], mattes[column]), cast.backgrounds[column], wrong, plates)
     return from_columns(PLAN, values)
+
+
+def _plates(
+    pairing: _Pairing,
+    cast: _Cast,
+    look: LookParams,
+    ordinals: NDArray[np.int64],
+    wrong: Flags,
+    plates: NDArray[np.int64],
+) -> dict[str, Any]:
+    """Draw the crops of captured backgrounds that are wrong altogether; null where the plate is right."""
+    width, height = (cast.backgrounds[side].to_numpy()[plates] for side in ("width", "height"))
+    few = Draws(pairing.seed, pairing.stream, ordinals[wrong])
+    crop = draw_crop(few, look, pairing.canvas, width, height, "plate_")
+    columns = plate_columns(cast.backgrounds, wrong, plates, crop)
+    return {name: columns[name] for name in columns.column_names}
 
 
 def _second(
     pairing: _Pairing, cast: _Cast, look: LookParams, pairs: NDArray[np.int64], first: NDArray[np.int64], empty: Flags
 ) -> dict[str, Any]:
     """Draw the second subjects; null where one stands alone or nobody is there."""
-    draws = Draws(pairing.seed, pairing.name, pairs)
+    draws = Draws(pairing.seed, pairing.stream, pairs)
     frames = draws.integers("second_frame", 0, cast.people - 1)
     # Two of one clip would be twins; one shadow's numbers serve both, and differ for whole and cut figures.
     alike = cast.subjects.bottom[first] == cast.subjects.bottom[frames]
     there = draws.chance("second", pairing.second) & ~empty & alike & (cast.clips[first] != cast.clips[frames])
-    few = Draws(pairing.seed, pairing.name, pairs[there])
+    few = Draws(pairing.seed, pairing.stream, pairs[there])
     drawn = draw_second(few, look, pairing.canvas, cast.subjects.take(frames[there]))
     mattes = cast.frames.select(FROM_FRAME).take(pa.array(frames, mask=~there))
     return {

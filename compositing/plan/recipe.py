@@ -9,9 +9,11 @@ from pydantic import field_validator
 
 from compositing.perturb import CaptureParams, Range, Share
 from compositing.plan.drawing import SubjectParams, draw_camera, draw_subject, view_margin
-from compositing.plan.draws import Draws
+from compositing.plan.draws import Draws, Limit
 from compositing.plan.placement import MAX_ENLARGE, Flags, Subjects, place
 
+STORED_QUALITY = 97
+"""JPEG quality of pictures that a video codec has already had: see docs/realism.md for what it adds."""
 Columns = dict[str, NDArray[Any]]
 """Plan columns of the rows that are drawn together: (N,) each."""
 
@@ -46,7 +48,8 @@ class LookParams(SubjectParams):
     blur_probability: Share
     """How often the subject is defocused, 0 to 1."""
     empty: Share
-    """How often nobody is there (alpha 0 everywhere), 0 to 1; in base and refine only, valid and test show somebody."""
+    """How often nobody is there (alpha 0 everywhere), 0 to 1; in base and refine only, and in the hard cases of valid
+    and test."""
     second: Share
     """How often somebody else stands beside the subject, 0 to 1; in base and refine only, and only where the matte
     that was drawn comes from another clip and is cut off at the bottom as the first one is."""
@@ -101,12 +104,14 @@ def draw_look(
     subjects: Subjects,
     width: NDArray[np.int64],
     height: NDArray[np.int64],
-    empty: float = 0.0,
+    empty: Limit = 0.0,
+    camouflage: Limit = 0.0,
 ) -> Columns:
     """Draw what source and captured background share: crop, placement, colour of scene and subject.
 
     ``subjects``: of the mattes, as filmed; ``width``, ``height``: of the photographs, pixels; (N,) each, as long as
-    ``draws``. ``empty``: probability that nobody is there. Returns plan columns.
+    ``draws``. ``empty``: probability that nobody is there, ``camouflage``: that the subject wears the scene's colours,
+    numbers or (N,). Returns plan columns.
     """
     fgr_flip = draws.chance("fgr_flip", look.flip)
     placed = place(
@@ -121,7 +126,7 @@ def draw_look(
     )
     blurred = draws.chance("blurred", look.blur_probability)
     return {
-        **_draw_crop(draws, look, canvas, width, height),
+        **draw_crop(draws, look, canvas, width, height),
         "bgr_flip": draws.chance("bgr_flip", look.flip),
         "fgr_flip": fgr_flip,
         "fgr_scale": placed.scale,
@@ -138,6 +143,9 @@ def draw_look(
         "bgr_saturation": draws.uniform("bgr_saturation", *look.bgr_saturation),
         "blur": np.where(blurred, draws.uniform("blur", *look.blur), 0.0),
         "empty": draws.chance("empty", empty),
+        "camouflage": np.where(
+            draws.chance("camouflage_happens", camouflage), draws.uniform("camouflage", *look.camouflage), 0.0
+        ),
         **draw_subject(draws, look, max(canvas.width, canvas.height)),
     }
 
@@ -163,16 +171,24 @@ def draw_second(draws: Draws, look: LookParams, canvas: Canvas, subjects: Subjec
     return {"second_flip": flip, **{f"second_{name}": column for name, column in placed._asdict().items()}}
 
 
-def _draw_crop(
-    draws: Draws, look: LookParams, canvas: Canvas, width: NDArray[np.int64], height: NDArray[np.int64]
+def draw_crop(
+    draws: Draws,
+    look: LookParams,
+    canvas: Canvas,
+    width: NDArray[np.int64],
+    height: NDArray[np.int64],
+    stream: str = "",
 ) -> Columns:
-    """Crop whole pixels, margin included; the columns give the window inside the margin."""
+    """Crop whole pixels, margin included; the columns give the window inside the margin.
+
+    ``width``, ``height``: of the photographs, (N,), as long as ``draws``; ``stream`` begins the names of the draws.
+    """
     margin, grain = canvas.margin, largest_grain(width, height, canvas)
-    zoom = draws.uniform("bgr_zoom", *look.bgr_zoom)
+    zoom = draws.uniform(f"{stream}bgr_zoom", *look.bgr_zoom)
     grain = np.maximum(grain / zoom, np.minimum(grain, 1 / MAX_ENLARGE))
     wide, high = canvas.width + 2 * margin, canvas.height + 2 * margin
     w, h = np.minimum(np.rint(wide * grain), width), np.minimum(np.rint(high * grain), height)
-    x, y = draws.integers("crop_x", 0, width - w), draws.integers("crop_y", 0, height - h)
+    x, y = draws.integers(f"{stream}crop_x", 0, width - w), draws.integers(f"{stream}crop_y", 0, height - h)
     return {
         "crop_x": x + margin * w / wide,
         "crop_y": y + margin * h / high,
@@ -200,17 +216,26 @@ def draw_capture(draws: Draws, capture: CaptureParams, canvas: Canvas, cut: Flag
         "gamma": draws.uniform("gamma", *capture.gamma),
         "src_noise": draws.uniform("src_noise", *capture.noise),
         "bgr_noise": draws.uniform("bgr_noise", *capture.noise),
-        "src_quality": draws.integers("src_quality", *capture.quality),
-        "bgr_quality": draws.integers("bgr_quality", *capture.quality),
+        **_draw_codec(draws, capture),
         "noise_key": draws.bits("noise_key"),
         **_draw_shadow(draws, capture, cut, empty),
         **draw_camera(draws, capture, max(canvas.width, canvas.height), cut, empty),
     }
 
 
+def _draw_codec(draws: Draws, capture: CaptureParams) -> Columns:
+    """Draw compression: JPEG, or video and a JPEG that only stores what is left."""
+    filmed = draws.chance("video_happens", capture.video_probability)
+    factor = np.where(filmed, np.maximum(draws.integers("video", *capture.video), 1), 0)
+    qualities = {f"{layer}_quality": draws.integers(f"{layer}_quality", *capture.quality) for layer in ("src", "bgr")}
+    least = np.where(filmed, STORED_QUALITY, 0)
+    return {"video": factor, **{name: np.maximum(quality, least) for name, quality in qualities.items()}}
+
+
 def _draw_shadow(draws: Draws, capture: CaptureParams, cut: Flags, empty: Flags) -> Columns:
     """Draw the cast shadow: on the ground for whole figures, on a wall behind for those cut off at the bottom."""
-    falls = draws.chance("shadow_falls", capture.shadow) & ~empty
+    alone = draws.chance("lone_shadow", capture.lone_shadow) & empty
+    falls = (draws.chance("shadow_falls", capture.shadow) & ~empty) | alone
     side = np.where(draws.chance("shadow_side", 0.5), 1.0, -1.0)
     far, near, soft = (draws.uniform(f"shadow_{name}") for name in ("far", "near", "soft"))
     # Light from the front throws the shadow back and up in the picture, light from behind towards the camera.

@@ -10,7 +10,10 @@ Recipe = Mapping[str, Any]
 def describe(recipe: Recipe) -> list[tuple[str, str]]:
     """Tell a plan row as (step, sentence); steps at which nothing happens are left out."""
     steps = [
-        ("composite", f"{recipe['composite_id']}, {recipe['set']} {recipe['ordinal']}, {recipe['strength']}"),
+        (
+            "composite",
+            f"{recipe['composite_id']}, {recipe['set']} {recipe['ordinal']}, {recipe['strength']}{_case(recipe)}",
+        ),
         (
             "made of",
             f"{recipe['clip']} frame {recipe['frame']} over {recipe['locator']} ({recipe['scene'] or 'a scene'})",
@@ -18,12 +21,28 @@ def describe(recipe: Recipe) -> list[tuple[str, str]]:
         ("scene", _scene(recipe)),
         ("subject", "nobody is there" if recipe["empty"] else _subject(recipe)),
         ("source only", _source(recipe)),
+        ("plate of", _wrong(recipe)),
         ("plate moved", _moved(recipe)),
         ("plate exposed", _exposed(recipe)),
         ("sensor", _sensor(recipe)),
-        ("codec", f"JPEG {recipe['src_quality']} (source), {recipe['bgr_quality']} (plate)"),
+        ("codec", _codec(recipe)),
     ]
     return [(name, words) for name, words in steps if words]
+
+
+def _case(r: Recipe) -> str:
+    return f", {r['case'].replace('_', ' ')}" if r["case"] else ""
+
+
+def _wrong(r: Recipe) -> str:
+    return f"another scene: {r['plate_locator']}" if r["plate_locator"] else ""
+
+
+def _codec(r: Recipe) -> str:
+    return _joined(
+        f"video, H.264 at rate factor {r['video']}" if r["video"] else "",
+        f"JPEG {r['src_quality']} (source), {r['bgr_quality']} (plate)",
+    )
 
 
 def _scene(r: Recipe) -> str:
@@ -45,6 +64,7 @@ def _subject(r: Recipe) -> str:
         f"exposure {r['fgr_exposure']:+.2f} stops, contrast {r['fgr_contrast']:.2f}, "
         f"saturation {r['fgr_saturation']:.2f}, warmth {r['fgr_warmth']:+.2f}",
         f"matched to the scene {r['match']:.0%}" if r["match"] else "",
+        f"clothes of the background's colour {r['camouflage']:.0%}" if r["camouflage"] else "",
         f"green taken out {r['despill']:.0%}" if r["despill"] else "",
         f"defocus {r['blur']:.1f} px" if r["blur"] else "",
         f"moved {r['motion']:.1f} px" if r["motion"] else "",

@@ -7,17 +7,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
 from compositing.codec import Image, decode_grey_layer, decode_rgb_layer
 from compositing.shards.parquet import ParquetFiles
+from compositing.shards.places import Places
 from compositing.shards.tar import TarFiles
-from compositing.tables import LAYERS, SHARDS
+from compositing.tables import LAYERS
 from curation.config import Section
-from curation.tables import read_table
 
 
 class RenderParams(Section):
@@ -67,10 +65,10 @@ def decode_sample(members: Mapping[str, bytes], recipe: bool = True) -> Sample:
     )
 
 
-def matching(recipes: pd.DataFrame, where: Mapping[str, str], name: str) -> NDArray[np.int64]:
-    """Return the positions of the recipes that have all values of ``where``.
+def fitting(recipes: pd.DataFrame, where: Mapping[str, str], name: str) -> NDArray[np.bool_]:
+    """Return which recipes have all values of ``where``, (N,).
 
-    Raises ValueError, beginning with ``name``, for an unknown column or where nothing fits.
+    Raises ValueError, beginning with ``name``, for an unknown column.
     """
     unknown = sorted(set(where) - set(recipes.columns))
     if unknown:
@@ -78,15 +76,14 @@ def matching(recipes: pd.DataFrame, where: Mapping[str, str], name: str) -> NDAr
     fits = np.ones(len(recipes), dtype=bool)
     for column, value in where.items():
         fits &= (recipes[column] == value).to_numpy()
-    if not fits.any():
-        raise ValueError(f"{name}: no sample has {dict(where)}")
-    return np.flatnonzero(fits)
+    return fits
 
 
 class ShardReader:
     """Random access to the samples of one set, tar or Parquet alike.
 
-    Picklable; files are opened when first read, in each process for itself. ``where`` keeps the samples whose
+    Picklable; files are opened when first read, in each process for itself, and where the samples are is in memory
+    once for all of them (``shards.mapped``), so that none may outlive the first. ``where`` keeps the samples whose
     recipe has these values (such as ``{"strength": "hard"}``).
     Raises FileNotFoundError for a missing table or folder, ValueError where no sample fits.
     """
@@ -98,58 +95,34 @@ class ShardReader:
             raise FileNotFoundError(f"{self.shards} is missing; run 'dvc repro render' or 'dvc pull' to get the shards")
         self._tars = TarFiles(self.shards)
         self._parquets = ParquetFiles(self.shards)
-        self._load(table)
+        self._places = Places(table, set_name)
         if where:
-            self._keep(where, table)
+            name = f"{table}: set '{set_name}'"
+            self._places.keep(np.flatnonzero(fitting(self.recipes(), where, name)))
+            if not len(self):
+                raise ValueError(f"{name}: no sample has {dict(where)}")
 
-    def _load(self, path: Path) -> None:
-        columns = ["set", "ordinal", "composite_id", "member", "shard", "offset", "size", "row_group", "row"]
-        table = read_table(SHARDS, path, columns)
-        sets = pc.unique(table["set"]).to_pylist()
-        table = table.filter(pc.equal(table["set"], self.set_name))
-        if not len(table):
-            raise ValueError(f"{path} holds no set '{self.set_name}', only {', '.join(sets) or 'none'}")
-        self._places: dict[str, pa.Table] = {}
-        for member in LAYERS:
-            rows = table.filter(pc.equal(table["member"], member)).sort_by("ordinal")
-            self._places[member] = rows
-        first = self._places[LAYERS[0]]
-        for member, rows in self._places.items():
-            if not rows["ordinal"].equals(first["ordinal"]):
-                raise ValueError(
-                    f"{path}: set '{self.set_name}' lacks some {member}; make it again with 'dvc repro render'"
-                )
-        self.ordinals: NDArray[np.int64] = first["ordinal"].to_numpy()
-        self.keys: list[str] = first["composite_id"].to_pylist()
-        """composite_id of the sample at each position."""
-        names = pc.dictionary_encode(first["shard"]).combine_chunks()
-        self._shard_names: list[str] = names.dictionary.to_pylist()
-        self._shard: NDArray[np.int32] = names.indices.to_numpy()
-        self._tar = first["offset"].null_count == 0
-        if self._tar:
-            spans = [(rows["offset"].to_numpy(), rows["size"].to_numpy()) for rows in self._places.values()]
-            self._at: NDArray[np.int64] = np.array(spans, dtype=np.int64).transpose(2, 0, 1)  # (N, member, offset/size)
-        else:
-            self._at = np.stack([first["row_group"].to_numpy(), first["row"].to_numpy()], 1).astype(np.int64)
-        del self._places
+    @property
+    def ordinals(self) -> NDArray[np.int64]:
+        """The ordinal of the sample at each position, (N,), ascending."""
+        return self._places.ordinals
 
-    def _keep(self, where: Mapping[str, str], path: Path) -> None:
-        chosen = matching(self.recipes(), where, f"{path}: set '{self.set_name}'")
-        self.ordinals, self._shard, self._at = self.ordinals[chosen], self._shard[chosen], self._at[chosen]
-        self.keys = [self.keys[i] for i in chosen]
+    def key(self, position: int) -> str:
+        """Return the composite_id of the sample at a position, 0 to len - 1."""
+        return self._places.key(position)
 
     def __len__(self) -> int:
-        return len(self.ordinals)
+        return len(self._places)
 
     def read_members(self, position: int, members: Iterable[str] = LAYERS) -> dict[str, bytes]:
         """Return the encoded members of the sample at a position, 0 to len - 1. Raises IndexError."""
         if not 0 <= position < len(self):
             raise IndexError(f"position {position} of set '{self.set_name}' with {len(self)} samples")
-        shard = self._shard_names[self._shard[position]]
-        at = self._at[position]
-        if not self._tar:
-            return self._parquets.read(shard, int(at[0]), int(at[1]), members)
-        return {m: self._tars.read(shard, *(int(v) for v in at[LAYERS.index(m)])) for m in members}
+        shard, at = self._places.shard(position), self._places.at(position)
+        if not self._places.in_tar:
+            return self._parquets.read(shard, int(at["row_group"]), int(at["row"]), members)
+        offset, size = at["offset"].tolist(), at["size"].tolist()
+        return {m: self._tars.read(shard, offset[i], size[i]) for m in members for i in (LAYERS.index(m),)}
 
     def read(self, position: int, recipe: bool = True) -> Sample:
         """Read and decode the sample at a position, 0 to len - 1.
@@ -160,9 +133,9 @@ class ShardReader:
         try:
             return decode_sample(members, recipe)
         except ValueError as error:
-            shard = self.shards / self._shard_names[self._shard[position]]
+            shard = self.shards / self._places.shard(position)
             raise ValueError(
-                f"{shard}: {self.keys[position]}.{error}; get it again with 'dvc checkout -f' or 'dvc repro -f render'"
+                f"{shard}: {self.key(position)}.{error}; get it again with 'dvc checkout -f' or 'dvc repro -f render'"
             ) from error
 
     def recipes(self) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compositing.shards.reader import RenderParams
+from compositing.tables import PLAN
+from curation.tables import read_pieces
 
 # Bytes per pixel of a 4:2:0 JPEG by quality (rows) and noise (columns, sigma in 8-bit steps), measured on 60
 # photographs at 448x448; a photograph's own detail varies this by a factor of 2 either way.
@@ -29,15 +31,25 @@ _SAMPLE_BYTES = 6_000
 """Recipe, headers and padding of a sample."""
 
 
-def estimated_bytes(plan: pa.Table, params: RenderParams) -> int:
-    """Estimate what the shards of PLAN rows take, bytes. In the DVC cache they are hard links, not a second copy."""
+_COLUMNS = ("width", "height", "src_quality", "bgr_quality", "src_noise", "bgr_noise")
+
+
+def estimated_bytes(plan: Path, params: RenderParams) -> int:
+    """Estimate what the shards of a PLAN table take, bytes. In the DVC cache they are hard links, not a second copy.
+
+    Raises as ``read_table``.
+    """
+    return int(sum(_bytes_of(rows, params) for rows in read_pieces(PLAN, plan, _COLUMNS)))
+
+
+def _bytes_of(plan: pa.Table, params: RenderParams) -> float:
     pixels = np.asarray(pc.multiply(plan["width"], plan["height"]), dtype=np.float64)
     total = float(np.sum(pixels)) * _LABEL_BYTES * (1 + (params.fgr_quality - 95) / 5) + _SAMPLE_BYTES * len(plan)
     for layer in ("src", "bgr"):
         quality = plan[f"{layer}_quality"].to_numpy().astype(np.float64)
         noise = plan[f"{layer}_noise"].to_numpy().astype(np.float64) * 255
         total += float(np.sum(pixels * _jpeg_bytes(quality, noise)))
-    return int(total)
+    return total
 
 
 def _jpeg_bytes(quality: np.ndarray[Any, Any], noise: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

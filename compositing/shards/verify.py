@@ -1,16 +1,19 @@
 """What is wrong with shards on disk: any flipped bit, a missing or extra member or file, and whose composite it is."""
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from compositing.setrows import runs
 from compositing.shards.parquet import ParquetFiles
 from compositing.tables import SHARDS
 from curation.identity import content_id, file_id
-from curation.tables import read_table
+from curation.tables import check_table
 
 BLOCK = tarfile.BLOCKSIZE
 
@@ -28,6 +31,17 @@ class Damage(NamedTuple):
     """Whose layer it is; None where none is touched, such as in a tar's end or a file too many."""
 
 
+class ShardSpan(NamedTuple):
+    """Where the table speaks of one shard."""
+
+    shard: str
+    digest: str
+    first: int
+    """Its first row in the table."""
+    stop: int
+    """The row after its last."""
+
+
 class ShardRows(NamedTuple):
     """What the table says of one shard."""
 
@@ -37,20 +51,62 @@ class ShardRows(NamedTuple):
     """Its SHARDS rows in the order of the file."""
 
 
-def shards_of(table: Path) -> list[ShardRows]:
-    """Return what the SHARDS table says of each shard. Raises as ``read_table``, ValueError for a damaged table."""
+def shards_of(table: Path) -> list[ShardSpan]:
+    """Return the shards of a SHARDS table, a few words each.
+
+    Raises as ``read_table``, ValueError for a damaged table or one that is not sorted.
+    """
+    spans: dict[str, ShardSpan] = {}
+    with _telling(table):
+        check_table(SHARDS, table)
+        with pq.ParquetFile(table) as file:
+            columns = [runs(file, name) for name in ("shard", "shard_digest")]
+            for first, stop, (shard, digest) in _overlaps(*columns):
+                known = spans.get(shard, ShardSpan(shard, digest, first, first))
+                if (known.stop, known.digest) != (first, digest):
+                    raise ValueError(f"{table}: the rows of {shard} are mixed with others; run 'dvc repro render'")
+                spans[shard] = known._replace(stop=stop)
+    return list(spans.values())
+
+
+def rows_of(table: Path, spans: Sequence[ShardSpan]) -> Iterator[ShardRows]:
+    """Read what a SHARDS table says of some shards, ascending; a row group at a time. Raises as :func:`shards_of`."""
+    with _telling(table), pq.ParquetFile(table) as file:
+        begin, group, held = 0, 0, SHARDS.schema.empty_table()
+        for span in spans:
+            while begin + len(held) < span.stop:
+                # A shard may begin in one row group and end in the next.
+                drop = min(max(0, span.first - begin), len(held))
+                begin, held = begin + drop, held.slice(drop)
+                rows = file.metadata.row_group(group).num_rows
+                if not len(held) and begin + rows <= span.first:
+                    begin += rows
+                else:
+                    held = pa.concat_tables([held, file.read_row_group(group)])
+                group += 1
+            found = held.slice(span.first - begin, span.stop - span.first).to_pylist()
+            yield ShardRows(span.shard, span.digest, tuple(sorted(found, key=_place)))
+
+
+def _overlaps(
+    one: Iterator[tuple[str, int, int]], two: Iterator[tuple[str, int, int]]
+) -> Iterator[tuple[int, int, tuple[str, str]]]:
+    """Lay two columns' runs over one another: first row, row after the last, both values."""
+    left, right = next(one, None), next(two, None)
+    while left and right:
+        stop = min(left[2], right[2])
+        yield max(left[1], right[1]), stop, (left[0], right[0])
+        left, right = (next(rest, None) if run[2] == stop else run for rest, run in ((one, left), (two, right)))
+
+
+@contextmanager
+def _telling(table: Path) -> Iterator[None]:
     try:
-        found = read_table(SHARDS, table)
+        yield
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{table} is damaged ({error}); get it again with 'dvc checkout --force {table}'") from error
-    by_shard: dict[str, list[Row]] = {}
-    for row in found.to_pylist():
-        by_shard.setdefault(row["shard"], []).append(row)
-    return [
-        ShardRows(shard, rows[0]["shard_digest"], tuple(sorted(rows, key=_place))) for shard, rows in by_shard.items()
-    ]
 
 
 def extra_files(folder: Path, known: Iterable[str]) -> list[Damage]:

@@ -160,10 +160,15 @@ class Gathered(NamedTuple):
 
     files: dict[str, Path]
     """Path below the shards folder -> finished file."""
-    index: pa.Table
-    """The SHARDS table."""
+    parts: list[Path]
+    """The part folders, in the order of the SHARDS table: by set, then ordinal."""
     metrics: dict[str, Any]
     """Samples, bytes and mean coverage by set and strength."""
+
+    def table(self) -> Iterator[pa.Table]:
+        """Give the SHARDS table, sorted, a shard's rows at a time."""
+        for part in self.parts:
+            yield read_table(SHARDS, part / INDEX)
 
 
 def gather(tasks: dict[str, ShardTask], parts: list[Path]) -> Gathered:
@@ -176,7 +181,7 @@ def gather(tasks: dict[str, ShardTask], parts: list[Path]) -> Gathered:
             total = counts[task.set_name].setdefault(strength, {"samples": 0, "coverage": 0.0})
             for name, value in found.items():
                 total[name] += value
-    index = pa.concat_tables([read_table(SHARDS, part / INDEX) for part in parts])
+    places = sorted((task.set_name, task.first, number) for number, task in enumerate(tasks.values()))
     metrics: dict[str, Any] = {
         set_name: {
             strength: {"samples": int(c["samples"]), "mean_coverage": round(c["coverage"] / c["samples"], 6)}
@@ -185,5 +190,6 @@ def gather(tasks: dict[str, ShardTask], parts: list[Path]) -> Gathered:
         for set_name, strengths in counts.items()
     }
     total_bytes = sum(file.stat().st_size for file in files.values())
-    metrics["total"] = {"samples": len(index) // 5, "shards": len(files), "bytes": total_bytes}
-    return Gathered(files, index, metrics)
+    samples = sum(found["samples"] for strengths in metrics.values() for found in strengths.values())
+    metrics["total"] = {"samples": samples, "shards": len(files), "bytes": total_bytes}
+    return Gathered(files, [parts[number] for _, _, number in places], metrics)

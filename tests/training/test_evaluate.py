@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def draw(set_name: str, ordinal: int) -> dict[str, bytes]:
     recipe = {"composite_id": item_id(set_name, ordinal), "set": set_name, "ordinal": ordinal}
     recipe |= {
         "strength": STRENGTHS[ordinal % 3],
+        "case": None,
         "scene": "attic",
         "indoor": None,
         "clip": "test/0001",
@@ -152,6 +154,30 @@ def test_metrics_are_means_of_the_rows(values, rows):
     assert values["test"]["hard"]["classical"]["mad"] == pytest.approx(np.mean([r["mad"] for r in hard]), abs=1e-4)
     refine, coarse = (values["test"]["hard"][m]["grad"] for m in ("refine", "refine_coarse"))
     assert values["ratios"]["hard"]["refine_grad_to_coarse"] == pytest.approx(refine / coarse, abs=1e-3)
+
+
+def test_hard_cases_are_told_apart_and_leave_the_other_figures_alone(values, rows, classical):
+    assert values["cases"] == {}
+    names = {0: "empty", 1: "change"}
+    hard = [row | {"strength": "cases", "case": names[row["ordinal"]]} for row in rows if row["ordinal"] in names]
+    tuned = {**classical.tuned, "cases": classical.tuned["hard"]}
+    found = evaluate.summary([*rows, *hard], replace(classical, tuned=tuned))
+    assert {strength: found["test"][strength] for strength in values["test"]} == values["test"]
+    assert found["samples"] == {"exact": 3, "mild": 3, "hard": 3, "cases": 2}
+    (empty,) = (row["mad"] for row in hard if row["case"] == "empty" and row["method"] == "refine")
+    assert found["cases"]["empty"]["refine"]["mad"] == pytest.approx(empty, abs=1e-4)
+    assert set(found["cases"]["change"]) == set(METHODS)
+    assert any(line.startswith("empty: ") for line in evaluate.lines(found))
+
+
+def test_an_empty_picture_has_figures_for_its_background_alone():
+    sample = sample_of(np.zeros((20, 30), np.uint8))
+    ghost = np.zeros((20, 30), np.float32)
+    ghost[5:15, 5:15] = 0.5
+    found = evaluate.measure(evaluate.Prediction(ghost, np.zeros((3, 20, 30), np.float32)), sample)
+    assert found["mad"] == found["mad_zero"] == pytest.approx(1000 * 0.5 / 6)
+    assert found["conn"] == pytest.approx(0.05) and found["grad"] > 0
+    assert found["mad_soft"] is found["mad_one"] is found["fgr_mad"] is None
 
 
 def test_classical_beats_all_zero_on_test(rows):

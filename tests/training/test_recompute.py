@@ -42,7 +42,7 @@ def take_steps(kind, params, count=3):
         ("base", {"precision": "bf16-mixed"}),
         ("refine", {"ema": 0.9}),
         ("base", {"backbone": "resnet50"}),
-        ("base", {"freeze_backbone": True}),
+        ("base", {"freeze": ["backbone"]}),
     ],
 )
 def test_weights_and_statistics_are_the_same_bit_for_bit(kind, changes, make_params):

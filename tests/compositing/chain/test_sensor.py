@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from compositing.chain.grain import TILE, Grain, blend
+from compositing.chain.look import curve_table
 from compositing.chain.sensor import Picture, Sensor, develop, grain_variance, sharpen, tone_curve
 from compositing.kernels.rows import grainy
 from compositing.light import to_display
@@ -68,7 +69,8 @@ def test_shot_noise_grows_with_light_and_read_noise_does_not():
         grain = Grain((400, 400, 3), 1.0, 1, 0)
         spread = np.array([*grain_variance(0.01, read), *grain.shares], np.float32)
         given, found = np.full((400, 400, 3), light, np.float32), np.empty((400, 400, 3), np.float32)
-        grainy(given, np.ones(3, np.float32), 0, grain.pieces, *grain.tiles, spread, found)
+        table = curve_table(lambda light: light)
+        grainy(given, np.ones(3, np.float32), 0, grain.pieces, *grain.tiles, spread, table, found)
         return float((found - given).var())
 
     assert variance(0.8, 0.0) / variance(0.2, 0.0) == pytest.approx(4, rel=1e-2)

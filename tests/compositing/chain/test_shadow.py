@@ -12,7 +12,7 @@ def shadow(**changes):
     subject = warp_subject(fgr, pha, row)
     factor = cast_shadow(row, subject, pha.shape)
     assert factor is not None and factor.shape == (256, 256)
-    return 1 - factor, subject.layer[:, :, 3]
+    return 1 - factor, subject.layer.whole()[:, :, 3]
 
 
 def test_no_strength_no_shadow():
@@ -83,7 +83,7 @@ def test_where_the_frame_cut_the_subject_off_the_shadow_goes_on():
 def contact(**changes):
     fgr, pha = figure()
     row = recipe(width=256, height=256, fgr_scale=1.0, fgr_x=128.0, fgr_y=120.0, contact_strength=0.5) | changes
-    alpha = warp_subject(fgr, pha, row).layer[:, :, 3]
+    alpha = warp_subject(fgr, pha, row).layer.whole()[:, :, 3]
     left = np.ones((256, 256), np.float32)
     found = contact_shadow(row, alpha)
     if found is not None:

@@ -3,10 +3,15 @@ import pytest
 
 from compositing.chain.camera import streak
 from compositing.chain.subject import alpha_of, blurred, straight_colour, warp_subject
+from compositing.kernels.pushpull import Layer, Window
 from compositing.light import bytes_to_linear, to_linear
 from compositing.perturb import defocus
 from compositing.plan.placement import subject_matrix
 from tests.compositing.composite_world import figure, recipe
+
+
+def held(height, width):
+    return Layer(np.zeros((height, width, 4), np.float32), Window(0, height, 0, width), height, width)
 
 
 def centroid(alpha):
@@ -20,7 +25,7 @@ def test_the_box_lands_where_the_recipe_says(scale, rotate):
     fgr, pha = figure()
     row = recipe(fgr_scale=scale, fgr_rotate=rotate, fgr_x=63.3, fgr_y=71.8, width=128, height=144)
     warped = warp_subject(fgr, pha, row)
-    alpha = warped.layer[:, :, 3]
+    alpha = warped.layer.whole()[:, :, 3]
     offset = centroid(pha) - warped.box.centre
     expected = np.array([63.3, 71.8]) + subject_matrix(scale, rotate, 0.0) @ offset
     assert centroid(alpha) == pytest.approx(expected, abs=0.03)
@@ -30,8 +35,8 @@ def test_the_box_lands_where_the_recipe_says(scale, rotate):
 def test_a_mirrored_matte_keeps_its_place():
     fgr, pha = figure()
     pha[:, 55:] = 0  # the left half
-    plain = warp_subject(fgr, pha, recipe(fgr_scale=1.0, height=144)).layer
-    mirrored = warp_subject(fgr, pha, recipe(fgr_scale=1.0, height=144, fgr_flip=True)).layer
+    plain = warp_subject(fgr, pha, recipe(fgr_scale=1.0, height=144)).layer.whole()
+    mirrored = warp_subject(fgr, pha, recipe(fgr_scale=1.0, height=144, fgr_flip=True)).layer.whole()
     assert centroid(plain[:, :, 3])[0] < 45 and centroid(mirrored[:, :, 3])[0] > 55
     assert centroid(plain[:, :, 3])[0] + centroid(mirrored[:, :, 3])[0] == pytest.approx(100, abs=0.05)
 
@@ -46,9 +51,9 @@ def test_colour_from_outside_the_subject_never_leaks_in(scale):
 
 
 def test_colour_is_carried_outward_smoothly_between_what_is_there():
-    layer = np.zeros((64, 64, 4), np.float32)
-    layer[10:20, 10:20] = (1, 0, 0, 1)
-    layer[40:50, 40:50] = (0, 0, 1, 1)
+    layer = held(64, 64)
+    layer.part[10:20, 10:20] = (1, 0, 0, 1)
+    layer.part[40:50, 40:50] = (0, 0, 1, 1)
     colour = straight_colour(layer)
     assert colour[15, 15] == pytest.approx([1, 0, 0], abs=0.02)
     assert colour[45, 45] == pytest.approx([0, 0, 1], abs=0.02)
@@ -58,9 +63,9 @@ def test_colour_is_carried_outward_smoothly_between_what_is_there():
 
 
 def test_a_faint_pixel_still_says_its_own_colour():
-    layer = np.zeros((8, 8, 4), np.float32)
-    layer[:, :4] = (0.2, 0.2, 0.2, 1)
-    layer[4, 6] = np.float32(0.1) * np.float32([1, 0, 0, 1])
+    layer = held(8, 8)
+    layer.part[:, :4] = (0.2, 0.2, 0.2, 1)
+    layer.part[4, 6] = np.float32(0.1) * np.float32([1, 0, 0, 1])
     assert straight_colour(layer)[4, 6][0] > 0.95
 
 
@@ -74,7 +79,7 @@ def test_reducing_is_antialiased():
     pha = np.zeros((200, 200), np.uint8)
     pha[:, ::2] = 255  # hair: every other column
     fgr = np.full((200, 200, 3), 128, np.uint8)
-    alpha = warp_subject(fgr, pha, recipe(fgr_scale=0.25, fgr_x=64.0, fgr_y=40.0)).layer[:, :, 3]
+    alpha = warp_subject(fgr, pha, recipe(fgr_scale=0.25, fgr_x=64.0, fgr_y=40.0)).layer.whole()[:, :, 3]
     assert alpha[40:56, 60:85] == pytest.approx(0.5, abs=0.05)
     assert to_linear(np.float32([[0.5]])) < 0.25
 
@@ -85,10 +90,7 @@ def test_blur_is_worked_out_wherever_it_reaches(x):
     fgr, pha = figure()
     row = recipe(fgr_scale=0.5, fgr_x=x, fgr_y=40.0)
     layer = warp_subject(fgr, pha, row).layer
-    expected = streak(defocus(layer, 1.7), 9.0, 30.0)
-    found, window = blurred(warp_subject(fgr, pha, row), 1.7, 9.0, 30.0)
-    assert found == pytest.approx(expected, abs=1e-6)
-    assert (alpha_of(found, window) == np.clip(found[:, :, 3], 0, 1)).all()
-    outside = found.copy()
-    outside[window.rows, window.columns] = 0
-    assert not outside.any()
+    expected = streak(defocus(layer.whole(), 1.7), 9.0, 30.0)
+    found = blurred(layer, 1.7, 9.0, 30.0)
+    assert found.whole() == pytest.approx(expected, abs=1e-6)
+    assert (alpha_of(found) == np.clip(found.whole()[:, :, 3], 0, 1)).all()

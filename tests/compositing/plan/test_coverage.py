@@ -15,6 +15,7 @@ def test_pieces_count_as_the_whole_does():
     assert pieces.counts() == whole.counts()
     assert whole.counts()["base"] | {"with_shadow": 0, "empty": 0, "with_second": 0, "with_object": 0} == {
         "composites": 60, "train": 60, "with_shadow": 0, "empty": 0, "with_second": 0, "with_object": 0,
+        "camouflaged": 3, "through_video": 1, "with_wrong_plate": 0,
         "backgrounds": 7, "scenes": 3, "clips": 3, "frames": 15, "most_of_a_clip": 20,
     }  # fmt: skip
 

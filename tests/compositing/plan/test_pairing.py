@@ -138,8 +138,37 @@ def test_a_cap_counts_all_strengths_of_a_pair():
         plan_rows(*tables(), plan_params(clip_cap=6, base__count=18, refine__count=5, valid__count=2, test__count=7))
 
 
+def test_composites_in_a_row_share_a_frame_and_nothing_else():
+    params = {"base__count": 120, "look__second": 0.4, "look__empty": 0.1}
+    rows = rows_of(plan_rows(*tables(), plan_params(base__together=4, **params)), "base")
+    groups = [rows[i : i + 4] for i in range(0, 120, 4)]
+    assert all(len({row["frame_id"] for row in group}) == 1 for group in groups)
+    assert set(Counter(row["frame_id"] for row in rows).values()) == {8}  # 15 frames, each in two groups
+    for name in ("noise_key", "fgr_x", "fgr_rotate", "bgr_exposure"):
+        assert all(len({row[name] for row in group}) == 4 for group in groups), name
+    assert len({(row["frame_id"], row["image_id"]) for row in rows}) > 60
+    assert set(Counter(row["clip"] for row in rows[:24]).values()) == {8}
+    alone = rows_of(plan_rows(*tables(), plan_params(**params)), "base")
+    drawn = ("composite_id", "image_id", "empty", "fgr_rotate", "shift_x", "src_noise", "motion")
+    assert [[row[name] for name in drawn] for row in rows] == [[row[name] for name in drawn] for row in alone]
+    # A prefix ends in the middle of a group.
+    few = plan_rows(*tables(), plan_params(base__together=4, **params | {"base__count": 42}))
+    assert rows_of(few, "base") == rows[:42]
+
+
+def test_composites_that_share_a_frame_count_for_its_clip():
+    changes = {"base__together": 4, "valid__count": 2, "test__count": 2}
+    plan = plan_rows(*tables(), plan_params(clip_cap=15, base__count=36, **changes))
+    assert set(Counter(row["clip"] for row in rows_of(plan, "base")).values()) == {12}
+    with pytest.raises(ValueError, match=r"set 'base' has 38 composites of 3 clips.*raise it to 16"):
+        plan_rows(*tables(), plan_params(clip_cap=15, base__count=38, **changes))
+    plan_rows(*tables(), plan_params(clip_cap=16, base__count=38, **changes))
+
+
 def test_nobody_is_there_now_and_then_but_not_in_valid_and_test():
-    rows = plan_rows(*tables(), plan_params(base__count=300, look__empty=0.3, train__shadow=1.0)).to_pylist()
+    rows = plan_rows(
+        *tables(), plan_params(base__count=300, look__empty=0.3, train__shadow=1.0, train__lone_shadow=0.0)
+    ).to_pylist()
     empty = [row for row in rows if row["empty"]]
     assert 60 <= sum(row["set"] == "base" for row in empty) <= 120
     assert {row["set"] for row in empty} <= {"base", "refine"}
@@ -147,7 +176,7 @@ def test_nobody_is_there_now_and_then_but_not_in_valid_and_test():
 
 
 def test_drawn_numbers_fill_their_ranges():
-    params = plan_params(base__count=2000)
+    params = plan_params(base__count=2000, train__video_probability=0.0)
     base = plan_rows(*tables(), params).to_pandas().query("set == 'base'")
     ranges = {name: getattr(params.look, name) for name in ("fgr_exposure", "fgr_warmth", "bgr_contrast")}
     ranges |= {
@@ -218,6 +247,15 @@ def test_objects_stand_in_for_people_now_and_then_but_not_in_valid_and_test():
     assert beside and not any("thing" in (row["second_clip"] or "") for row in rows)
     assert {row["split"] for row in rows if row["object"]} == {"train"}
     assert {(row["box_w"], row["box_h"]) for row in rows if row["object"]} == {(80, 40)}
+
+
+def test_a_thing_is_shown_by_a_whole_group():
+    params = plan_params(base__count=900, base__together=3, look__object=0.2)
+    rows = rows_of(plan_rows(*with_objects(), params), "base")
+    groups = [rows[i : i + 3] for i in range(0, 900, 3)]
+    assert all(len({(row["object"], row["frame_id"]) for row in group}) == 1 for group in groups)
+    uses = Counter(row["frame_id"] for row in rows if row["object"])
+    assert 120 <= sum(uses.values()) <= 240 and len(uses) == 6 and max(uses.values()) - min(uses.values()) <= 3
 
 
 def test_without_objects_to_draw_every_other_number_stays():
@@ -333,6 +371,7 @@ def test_mattes_that_cannot_fill_the_picture_are_refused_by_name():
     [
         {"base__width": 97},
         {"base__count": 0},
+        {"base__together": 0},
         {"train__gain": [0.3, -0.3]},
         {"train__shadow": 1.5},
         {"look__object": 1.5},

@@ -21,7 +21,8 @@ from compositing.shards.reader import ShardReader
 from compositing.shards.space import check_disk, estimated_bytes
 from compositing.shards.writer import RenderError, gather, render_shard, shard_tasks
 from compositing.tables import LAYERS, PLAN, SHARDS
-from curation.tables import read_table, write_table
+from curation import tables
+from curation.tables import read_table, write_chunks, write_table
 from pipelines.engine import PartError, run_parts
 from tests.compositing.composite_world import make_world
 
@@ -36,7 +37,7 @@ def publish(world, folder: Path, kind: str, workers: int = 1):
     for name, file in made.files.items():
         (folder / "shards" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / "shards" / name)
-    write_table(SHARDS, made.index, folder / "shards.parquet")
+    write_chunks(SHARDS, made.table(), folder / "shards.parquet")
     return made
 
 
@@ -114,7 +115,7 @@ def test_pandas_reads_the_parquet_shards(published):
 def test_the_index_points_at_bytes_and_knows_their_pixels(published):
     folder, made = published["tar"]
     reader = reader_of(published, "tar", "refine")
-    rows = made.index.filter(pc.equal(made.index["set"], "refine")).to_pylist()
+    rows = [row for piece in made.table() for row in piece.to_pylist() if row["set"] == "refine"]
     for row in rows:
         with (folder / "shards" / row["shard"]).open("rb") as file:
             file.seek(row["offset"])
@@ -146,7 +147,7 @@ def test_two_workers_and_a_restart_give_the_same_bytes(world, published, kind, t
     assert {name: (parts / name).stat().st_mtime_ns for name in stamps} == stamps
     for name, file in made.files.items():
         assert file.read_bytes() == again.files[name].read_bytes()
-    assert again.index.equals(made.index)
+    assert all(one.equals(two) for one, two in zip(again.table(), made.table(), strict=True))
     assert again.metrics == made.metrics
 
 
@@ -199,7 +200,7 @@ def test_missing_and_damaged_shards_say_what_to_do(published, tmp_path):
 
 def test_unreadable_inputs_fail_with_every_composite_and_reason(tmp_path):
     world = make_world(tmp_path, backgrounds=2)
-    for photo in (world.roots.backgrounds / "train").iterdir():
+    for photo in (world.roots.backgrounds["places365"] / "train").iterdir():
         photo.unlink()
     tasks = shard_tasks(world.plan, world.frames, world.roots, world.render)
     (tmp_path / "part").mkdir()
@@ -211,12 +212,17 @@ def test_unreadable_inputs_fail_with_every_composite_and_reason(tmp_path):
         run_parts(tasks, render_shard, tmp_path / "parts", "rendering", 1)
 
 
-def test_the_estimate_is_near_what_shards_take(world, published):
-    plan = read_table(PLAN, world.plan)
+def test_the_estimate_is_near_what_shards_take(world, published, tmp_path, monkeypatch):
     taken = published["tar"][1].metrics["total"]["bytes"]
-    assert 0.4 < estimated_bytes(plan, world.render) / taken < 2.5
+    estimated = estimated_bytes(world.plan, world.render)
+    assert 0.4 < estimated / taken < 2.5
+    plan = read_table(PLAN, world.plan)
     noisier = plan.set_column(plan.schema.get_field_index("src_noise"), "src_noise", pc.add(plan["src_noise"], 0.02))
-    assert estimated_bytes(noisier, world.render) > estimated_bytes(plan, world.render)
+    monkeypatch.setattr(tables, "ROW_GROUP", 7)
+    write_table(PLAN, plan, tmp_path / "pieces.parquet")
+    write_table(PLAN, noisier, tmp_path / "noisier.parquet")
+    assert estimated_bytes(tmp_path / "pieces.parquet", world.render) == pytest.approx(estimated, abs=1)
+    assert estimated_bytes(tmp_path / "noisier.parquet", world.render) > estimated
 
 
 def test_a_disk_that_cannot_hold_the_shards_is_refused(monkeypatch, tmp_path):

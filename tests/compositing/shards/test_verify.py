@@ -3,13 +3,15 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compositing.shards.verify import check_shard, extra_files, shards_of
+from compositing.shards.verify import check_shard, extra_files, rows_of, shards_of
 from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import SHARDS
-from curation.tables import write_table
+from curation import tables
+from curation.tables import read_table, write_chunks, write_table
 from pipelines.engine import run_parts
 from tests.compositing.composite_world import make_world
 
@@ -26,7 +28,7 @@ def written(tmp_path_factory):
         tasks = shard_tasks(world.plan, world.frames, world.roots, world.render.model_copy(update={"format": kind}))
         tasks = {key: task for key, task in tasks.items() if task.set_name == "test"}
         made = gather(tasks, run_parts(tasks, render_shard, folder / "parts", "rendering", 1))
-        write_table(SHARDS, made.index, folder / "shards.parquet")
+        write_chunks(SHARDS, made.table(), folder / "shards.parquet")
         (folder / "shards/test").mkdir(parents=True)
         for name, file in made.files.items():
             shutil.copyfile(file, folder / "shards" / name)
@@ -43,8 +45,8 @@ def copy_of(written, tmp_path):
 
 
 def check(folder: Path):
-    known = shards_of(folder / "shards.parquet")
-    return [d for each in known for d in check_shard(folder / "shards", each)]
+    table = folder / "shards.parquet"
+    return [d for each in rows_of(table, shards_of(table)) for d in check_shard(folder / "shards", each)]
 
 
 def flip(file: Path, at: int, bit: int = 0) -> None:
@@ -54,7 +56,8 @@ def flip(file: Path, at: int, bit: int = 0) -> None:
 
 
 def shard_and_rows(folder: Path):
-    first = min(shards_of(folder / "shards.parquet"), key=lambda each: each.shard)
+    table = folder / "shards.parquet"
+    (first,) = rows_of(table, [min(shards_of(table), key=lambda each: each.shard)])
     return folder / "shards" / first.shard, first.rows
 
 
@@ -168,3 +171,28 @@ def test_a_damaged_table_is_an_error_that_says_what_to_do(copy_of):
     table.write_bytes(table.read_bytes()[:-3])
     with pytest.raises(ValueError, match=r"is damaged .*dvc checkout"):
         shards_of(table)
+
+
+@pytest.mark.parametrize("group", [1, 7, 15, 64])
+def test_shards_are_told_apart_over_any_row_groups(written, tmp_path, monkeypatch, group):
+    whole = read_table(SHARDS, written["tar"] / "shards.parquet")
+    monkeypatch.setattr(tables, "ROW_GROUP", group)
+    write_table(SHARDS, whole, tmp_path / "shards.parquet")
+    spans = shards_of(tmp_path / "shards.parquet")
+    rows = whole.to_pylist()
+    assert [(each.shard, each.digest) for each in spans] == list(
+        dict.fromkeys((row["shard"], row["shard_digest"]) for row in rows)
+    )
+    for chosen in (spans, spans[1:], spans[:1], [spans[0], spans[-1]]):
+        for span, found in zip(chosen, rows_of(tmp_path / "shards.parquet", chosen), strict=True):
+            expected = [row for row in rows if row["shard"] == span.shard]
+            assert list(found.rows) == sorted(expected, key=lambda row: row["offset"])
+
+
+def test_a_table_whose_shards_are_mixed_is_refused(written, tmp_path):
+    whole = read_table(SHARDS, written["tar"] / "shards.parquet")
+    names = whole["shard"].to_pylist()
+    mixed = whole.set_column(whole.schema.get_field_index("shard"), "shard", pa.array([names[-1], *names[1:]]))
+    pq.write_table(mixed.replace_schema_metadata(whole.schema.metadata), tmp_path / "shards.parquet")
+    with pytest.raises(ValueError, match=r"the rows of test/.* are mixed"):
+        shards_of(tmp_path / "shards.parquet")
