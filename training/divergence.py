@@ -120,6 +120,15 @@ def keep(folder: Path | None, incident: Incident, rank: int | None = None) -> st
     return f"The batch is saved: 'cleanplate replay {path}' takes the step again and names layer and sample. "
 
 
+def message(incident: Incident, saved: str) -> str:
+    """What a run says that stops at an incident: ``saved`` comes from :func:`keep`."""
+    return (
+        f"train_{incident.kind}: {incident.what}; composites {', '.join(incident.composites)}. {saved}"
+        "Lower the rates, set clip to 1.0 or precision to '32-true'; CLEANPLATE_RESUME=anyway then goes on from the "
+        "last checkpoint, which stays"
+    )
+
+
 def load(path: Path) -> Incident:
     """Read what :func:`save` wrote.
 

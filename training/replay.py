@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.data import Images, to_images
+from training.data import Images, dropout_seed, micro_batches, to_images
 from training.device import build_fabric, choose_device, reproducible
 from training.divergence import Incident
-from training.loop import dropout_seed, micro_batches, rebuild
+from training.loop import rebuild
 
 
 class Layer(NamedTuple):
@@ -90,12 +90,10 @@ def take(incident: Incident, precision: str, device: str) -> Taken:
     """Take a step again at one precision on ``cpu`` or ``cuda``."""
     # A layer whose results are computed twice, or that was compiled away, cannot be watched.
     changes = {"precision": precision, "compile": False, "checkpointing": False, "devices": 1, "diverge": None}
-    # Frozen below, when it holds the run's weights: a network that is still random refuses.
-    params = incident.params.model_copy(update={**changes, "freeze": []})
+    params = incident.params.model_copy(update=changes)
     with reproducible(device, params.threads):
         run = rebuild(incident.kind, params, build_fabric(params, device))  # type: ignore[arg-type]
         run.network.load_state_dict(incident.weights)
-        run.network.freeze(*incident.params.freeze)
         watched = _Watched(run.network, len(incident.batch.positions) // params.accumulate)
         outputs: list[Any] = []
         catch = run.module.register_forward_hook(lambda module, given, out: outputs.append(out))

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from training.clock import Clock
-from training.data import Batch, Images
+from training.data import Batch, Images, micro_batches
 from training.device import build_fabric
-from training.loop import build_network, micro_batches, rebuild
+from training.loop import build_network, rebuild
 from training.recompute import recompute
 
 
@@ -42,7 +42,7 @@ def take_steps(kind, params, count=3):
         ("base", {"precision": "bf16-mixed"}),
         ("refine", {"ema": 0.9}),
         ("base", {"backbone": "resnet50"}),
-        ("base", {"freeze_backbone": True}),
+        ("base", {"freeze": ["backbone"]}),
     ],
 )
 def test_weights_and_statistics_are_the_same_bit_for_bit(kind, changes, make_params):
