@@ -14,8 +14,7 @@ class Clock:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.last: dict[str, float] = {}
-        """Seconds of each phase when it last ran."""
+        self._lap: dict[str, float] = {}
         self._spent: dict[str, float] = {}
         self._times: dict[str, float] = {}
 
@@ -26,9 +25,15 @@ class Clock:
         yield
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # the block only queued its work
-        self.last[phase] = time.perf_counter() - started
-        self._spent[phase] = self._spent.get(phase, 0.0) + self.last[phase]
+        seconds = time.perf_counter() - started
+        for spent in (self._spent, self._lap):
+            spent[phase] = spent.get(phase, 0.0) + seconds
         self._times[phase] = self._times.get(phase, 0.0) + part
+
+    def lap(self) -> dict[str, float]:
+        """Seconds of each phase since the last lap: a step's, with all its parts."""
+        spent, self._lap = self._lap, {}
+        return spent
 
     def summary(self) -> str:
         """Milliseconds a step in each phase since the last summary, and the most memory used so far."""

@@ -242,7 +242,7 @@ class _Run:
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
             terms = self.learn(batch, images, clock)
-            pace.step(clock.last)
+            pace.step(clock.lap())
             self.step += 1
             last = self.step == params.steps
             record.losses(self.step, terms, last)

@@ -33,5 +33,5 @@ class Pace:
         parts = ", ".join(f"{name} {value:.4f}" for name, value in terms.items() if name != "total")
         found = self.figures
         rate, waiting = found["samples_per_second"], found["waiting"]
-        pace = f"{rate:.{1 if rate < 100 else 0}f} samples/s, {waiting:.0%} of the time waiting for data"
-        return f"loss {terms['total']:.4f} ({parts}); {pace}"
+        speed = f"{rate:.{1 if rate < 100 else 0}f} samples/s"
+        return f"loss {terms['total']:.4f} ({parts}); {speed}, {waiting:.0%} of the time waiting for data"

@@ -1,5 +1,8 @@
 import pytest
+import torch
 
+from training import clock as clocks
+from training.clock import Clock
 from training.pace import WINDOW, Pace
 
 
@@ -22,3 +25,14 @@ def test_a_high_rate_is_a_whole_number():
     pace = Pace(4096)
     pace.step({"data": 0.0, "forward": 1.0})
     assert "; 4096 samples/s, 0% of" in pace.note({"total": 1.0})
+
+
+def test_a_lap_holds_all_parts_of_a_step(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(clocks.time, "perf_counter", lambda: now[0])
+    clock = Clock(torch.device("cpu"))
+    for _ in range(2):
+        for phase, seconds in (("data", 1.0), ("forward", 2.0), ("forward", 3.0)):
+            with clock(phase, 0.5):
+                now[0] += seconds
+        assert clock.lap() == {"data": 1.0, "forward": 5.0}
