@@ -137,7 +137,9 @@ def settings(kind: str, params: TrainParams, data: str, space: str, init: Path |
     ``data`` is the fingerprint of the samples; the weights that it starts from count by their content.
     """
     begun = None if init is None else file_id(init)
-    return {"kind": kind, "data": data, "space": space, "init_id": begun, **params.model_dump(mode="json")}
+    # Beside parameters named data, init and start.
+    ours = {"kind": kind, "data_id": data, "space": space, "init_id": begun}
+    return ours | params.model_dump(mode="json")
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
