@@ -80,7 +80,7 @@ class Incident(NamedTuple):
     batch: Batch
     """The step's samples, flipped and cropped as they were."""
     weights: Mapping[str, Tensor]
-    """The network's state before the step."""
+    """The network's state before the step; running statistics have seen its batch already."""
 
 
 def save(path: Path, incident: Incident) -> Path:
