@@ -71,7 +71,9 @@ def stored(world: World, row: dict[str, Any]) -> Encoded:
     frame = world.frames[row["frame_id"]]
     store = Source(world.roots.store)
     return Encoded(
-        store.read(frame["fgr"]), store.read(frame["pha"]), Source(world.roots.backgrounds).read(row["locator"])
+        store.read(frame["fgr"]),
+        store.read(frame["pha"]),
+        Source(world.roots.backgrounds[row["dataset"]]).read(row["locator"]),
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from curation.config import Section
+from curation.datasets import PLACES365
 from curation.identity import content_id, item_id
 from curation.images import MOST_MEGAPIXELS, decode_rgb, max_bytes
 from curation.known import listing, worth_keeping
@@ -85,7 +86,8 @@ def tasks(
     for start in range(0, len(records), chunk):
         part = tuple(records[start : start + chunk])
         listed = item_id(*(str(word) for record in part for word in record))
-        cut[f"{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part, settled_ns)
+        # Two datasets may list the same.
+        cut[f"{dataset.name}-{start // chunk:06d}-{listed[:12]}"] = IndexTask(root, dataset, params, part, settled_ns)
     return cut
 
 
@@ -97,7 +99,8 @@ def index_part(task: IndexTask, folder: Path) -> None:
     source = Source(task.root)
     rows = to_arrow(IMAGES, (index_image(record, source, task.dataset, task.params) for record in task.records))
     write_table(IMAGES, rows, folder / PART)
-    pq.write_table(worth_keeping(rows, listing(task.records), task.settled_ns), folder / KEPT)
+    facts = worth_keeping(rows, listing(task.records), task.settled_ns, str(task.root.resolve()))
+    pq.write_table(facts, folder / KEPT)
 
 
 def index_image(record: Record, source: Source, dataset: Dataset, params: IndexParams) -> Row:
@@ -133,13 +136,13 @@ def group_of(name: str, pattern: str | None) -> str | None:
     return match["group"] if match else None
 
 
-def require_images(statuses: Sequence[str], root: Path, expected: str) -> None:
-    """Raise ValueError naming the root and what it should hold, unless at least one image is ok."""
+def require_images(statuses: Sequence[str], root: Path, expected: str, dataset: str = PLACES365) -> None:
+    """Raise ValueError naming the root and what it should hold, unless at least one image of the dataset is ok."""
     if not statuses:
-        raise ValueError(f"places365.root: '{root}' has no images; expected {expected}")
+        raise ValueError(f"{dataset}.root: '{root}' has no images; expected {expected}")
     if "ok" not in statuses:
         counts = ", ".join(f"{kind} {count}" for kind, count in by_kind(statuses).items())
         raise ValueError(
-            f"places365.root: '{root}' has no images that can be read ({len(statuses)} files: {counts}); "
+            f"{dataset}.root: '{root}' has no images that can be read ({len(statuses)} files: {counts}); "
             f"expected {expected}"
         )

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.caps import over_cap
+from curation.datasets import told
 from curation.decisions import Decision
 from curation.duplicates import Indices, choose
 from curation.filters import PASSED, Columns, CurateParams, Mask, apply_rules
@@ -101,7 +102,8 @@ def judge(images: pa.Table, people: pa.Table, decisions: Mapping[str, Decision],
     kept &= (copies.best < 0) | copies.spared
     over = over_cap(images, kept, wanted, params.scene_cap)
     kept &= ~over
-    found = Found(images["locator"], ids, columns, failed, splits, chosen, copies, over, kept)
+    names = told(images)
+    found = Found(names, ids, columns, failed, splits, chosen, copies, over, kept)
     words = pa.chunked_array(list(reasons(found, wishes, params)), pa.string())
     sides = np.minimum(columns["width"], columns["height"])
     added = {
@@ -111,7 +113,7 @@ def judge(images: pa.Table, people: pa.Table, decisions: Mapping[str, Decision],
         "split": _named(splits, SPLITS),
         "person_score": _nullable(columns["person_score"]),
         "person_share": _nullable(columns["person_share"]),
-        "duplicate_of": images["locator"].take(pa.array(copies.best, mask=(copies.best < 0) | copies.spared)),
+        "duplicate_of": names.take(pa.array(copies.best, mask=(copies.best < 0) | copies.spared)),
         "refine_ok": np.nan_to_num(sides, nan=0) * ENLARGED >= params.refine_side,
         "decision": _named(chosen, [wish.decision for wish in wishes]),
     }

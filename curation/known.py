@@ -32,10 +32,11 @@ LISTING = pa.schema(
 )
 """One row a record; ``candidate``: it is to be read, for nothing speaks against it yet."""
 KEPT_SCHEMA = pa.schema(
-    [LISTING.field(name) for name in FACTS]
+    [pa.field("root", pa.string())]
+    + [LISTING.field(name) for name in FACTS]
     + [pa.field(name, kind) for name, (kind, _) in IMAGES.columns.items() if name not in RETOLD]
 )
-"""One row a file that was read: its facts, and what reading it told."""
+"""One row a file that was read: the root below which it lies, its facts, and what reading it told."""
 
 
 class Match(NamedTuple):
@@ -112,7 +113,13 @@ def known_images(listed: pa.Table, kept: pa.Table, dataset: str, licence: str, s
     return Known(pa.Table.from_arrays(columns, schema=IMAGES.schema), old, np.flatnonzero(rest))
 
 
-def worth_keeping(images: pa.Table, listed: pa.Table, settled_ns: int) -> pa.Table:
+def kept_of(kept: pa.Table, root: str) -> pa.Table:
+    """Return the kept rows of the files below a root: files of two datasets may be alike."""
+    here = pc.equal(kept["root"], root)
+    return kept if pc.all(here).as_py() else kept.filter(here)
+
+
+def worth_keeping(images: pa.Table, listed: pa.Table, settled_ns: int, root: str) -> pa.Table:
     """Return the rows of an IMAGES table that a later run may take over, with the :data:`FACTS` of their files.
 
     Left out is what another try may change (``not readable``), what was never read, and files changed at or after
@@ -123,5 +130,6 @@ def worth_keeping(images: pa.Table, listed: pa.Table, settled_ns: int) -> pa.Tab
     rows = images.take(pa.array(found.kept))
     lasting = pc.invert(pc.starts_with(rows["status"], "not readable"))
     lasting = pc.and_(lasting, pc.and_(facts["candidate"], pc.less(facts["ctime_ns"], settled_ns)))
-    columns = [(facts if name in FACTS else rows)[name] for name in KEPT_SCHEMA.names]
+    of = {"root": pa.chunked_array([pa.repeat(root, len(rows))])} | {name: facts[name] for name in FACTS}
+    columns = [of[name] if name in of else rows[name] for name in KEPT_SCHEMA.names]
     return pa.Table.from_arrays(columns, schema=KEPT_SCHEMA).filter(lasting)

@@ -89,7 +89,9 @@ class Labels(NamedTuple):
         return frozenset(self.scenes.values()) | self.indoor.keys()
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
+    """One file below a root, or in a tar there, before anything is told from its place."""
+
     locator: str
     name: str
     size: int
@@ -107,16 +109,7 @@ def find_images(root: str | Path) -> Found:
 
     Raises FileNotFoundError for a root that is no folder, ValueError for a malformed list (with file and line).
     """
-    files: list[_File] = []
-    archives: list[str] = []
-    for entry in open_store(root).list():
-        times = (entry.mtime_ns, entry.ctime_ns)
-        if entry.path.lower().endswith(".tar") and entry.reason is None:
-            archives.append(_legible(entry.path))
-            files.extend(file._replace(times=times) for file in _members(root, entry.path))
-        else:
-            reason = entry.reason or _objection(entry.path)
-            files.append(_File(locator_of(entry.path), _legible(entry.path), entry.size, reason, times))
+    files, archives = list_files(root)
     lists = [file for file in files if file.name.rpartition("/")[2] in LISTS]
     labels = read_labels(Source(root), lists)
     used = {file.locator for file in lists}
@@ -130,7 +123,25 @@ def find_images(root: str | Path) -> Found:
     return Found(records, tuple(sorted(file.name for file in lists)), tuple(sorted(archives)))
 
 
-def read_labels(source: Source, lists: Iterable[_File]) -> Labels:
+def list_files(root: str | Path) -> tuple[list[File], list[str]]:
+    """Walk a root: every file, those in tars too, with a reason where it can be no image; and the tars' names.
+
+    Raises FileNotFoundError for a root that is no folder.
+    """
+    files: list[File] = []
+    archives: list[str] = []
+    for entry in open_store(root).list():
+        times = (entry.mtime_ns, entry.ctime_ns)
+        if entry.path.lower().endswith(".tar") and entry.reason is None:
+            archives.append(_legible(entry.path))
+            files.extend(file._replace(times=times) for file in _members(root, entry.path))
+        else:
+            reason = entry.reason or _objection(entry.path)
+            files.append(File(locator_of(entry.path), _legible(entry.path), entry.size, reason, times))
+    return files, archives
+
+
+def read_labels(source: Source, lists: Iterable[File]) -> Labels:
     """Read the official lists. Raises ValueError naming the file and the line that does not fit."""
     labels = Labels({}, {}, {})
     for file in lists:
@@ -147,7 +158,7 @@ def read_labels(source: Source, lists: Iterable[_File]) -> Labels:
     return labels
 
 
-def _pairs(source: Source, file: _File) -> Iterator[tuple[str, int]]:
+def _pairs(source: Source, file: File) -> Iterator[tuple[str, int]]:
     try:
         text = source.read(file.locator, LIST_BYTES).decode("utf-8", "replace")
     except OversizeError as error:
@@ -184,13 +195,13 @@ def _objection(path: str) -> str | None:
     return f"not an image: {suffix} file" if suffix else "not an image: the name has no suffix"
 
 
-def _members(root: str | Path, path: str) -> Iterator[_File]:
+def _members(root: str | Path, path: str) -> Iterator[File]:
     for member in list_tar(root, path):
         reason = member.reason or _objection(member.name)
-        yield _File(locator_of(path, member.offset, member.size), _legible(member.name), member.size, reason)
+        yield File(locator_of(path, member.offset, member.size), _legible(member.name), member.size, reason)
 
 
-def _record(file: _File, labels: Labels, scene_of: Callable[[str], str | None]) -> Record:
+def _record(file: File, labels: Labels, scene_of: Callable[[str], str | None]) -> Record:
     scene = scene_of(file.name)
     indoor = None if scene is None else labels.indoor.get(scene)
     return Record(file.locator, file.name, file.size, scene, indoor, file.reason, *file.times)

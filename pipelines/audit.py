@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from curation.audit import Looked, Point
+from curation.datasets import told
 from curation.storage import writing
 from curation.tables import PERSONS, VERDICTS, read_table
 from pipelines.params import load
@@ -19,7 +20,7 @@ class Scored(NamedTuple):
     """Scores to audit, and the threshold to audit at."""
 
     best: dict[str, float | None]
-    """Best score by locator; None where not looked at."""
+    """Best score by the name of the file, see :mod:`curation.datasets`; None where not looked at."""
     threshold: float
     in_use: bool
     """Whether that is the threshold in use, and not one asked for."""
@@ -38,7 +39,8 @@ def read_scores(path: Path, threshold: float | None = None) -> Scored:
         raise ValueError(f"{path} is a table '{name}'; expected what 'cleanplate people' or the stage curate writes")
     table, column = SCORES[name]
     rows = read_table(table, path, ["locator", column])
-    best = dict(zip(rows["locator"].to_pylist(), rows[column].to_pylist(), strict=True))
+    names = told(read_table(table, path, ["dataset", "locator"])) if name == VERDICTS.name else rows["locator"]
+    best = dict(zip(names.to_pylist(), rows[column].to_pylist(), strict=True))
     if threshold is not None:
         return Scored(best, threshold, False)
     if name == VERDICTS.name:

@@ -42,10 +42,10 @@ def _show(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _apply(name: Any) -> None:
+def _apply(name: Any, photos: bool = False) -> None:
     from pipelines.presets import use
 
-    changes = use(name)
+    changes = use(name, photos=photos)
     if not changes:
         console.print(f"params.yaml already is the preset '{name}'.")
         return
@@ -71,6 +71,9 @@ def use_full(
     published: Annotated[
         bool, typer.Option("--published", help="Perturb as Background Matting V2's own training did")
     ] = False,
+    photos: Annotated[
+        Path | None, typer.Option(help="More backgrounds: any folder of photographs, larger than Places365's")
+    ] = None,
 ) -> None:
     """Use the real datasets.
 
@@ -78,8 +81,12 @@ def use_full(
     """
     from pipelines.presets import write_roots
 
-    write_roots(places365, videomatte)
-    _apply("published" if published else "full")
+    write_roots(places365, videomatte, photos=photos)
+    _apply("published" if published else "full", photos is not None)
+    if photos is not None:
+        console.print(
+            "Write licence and source of your photographs into params.yaml, data.photos: they go into the shards."
+        )
 
 
 @use_app.command("extra")
@@ -125,7 +132,8 @@ def scan(
     if params.data.preset == "sample":
         console.print("The sample needs no scan: its stage stamps what it made.")
         return
-    for name, root in roots(params)._asdict().items():
+    found = roots(params)._asdict()
+    for name, root in ((name, root) for name, root in found.items() if root is not None):
         digest = getattr(params.data, name).digest
         _scan(name, root, SCANS / f"{name}.parquet", rehash, digest, f"data.{name}.digest")
 

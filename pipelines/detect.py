@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.detectors.build import build_observer
-from curation.people import PART, detect_part, summary, targets_of, tasks
+from curation.people import PART, DetectTask, detect_part, summary, targets_of, tasks
 from curation.seen import known_people
 from curation.tables import IMAGES, PEOPLE, join_tables, read_table, write_table
 from pipelines import kept
@@ -34,9 +35,15 @@ def body(stage: Stage) -> None:
     earlier = kept.load("detect", stamp, PART)
     known = known_people(images, PEOPLE.schema.empty_table() if earlier is None else earlier)
     del earlier
-    fresh = targets_of(images.take(pa.array(known.todo)))
-    log.info("%s known, %s to look at", f"{images.num_rows - len(fresh):,}", f"{len(fresh):,}")
-    cut = tasks(fresh, roots(stage.params).places365, spec)
+    todo = images.take(pa.array(known.todo))
+    log.info("%s known, %s to look at", f"{images.num_rows - len(todo):,}", f"{len(todo):,}")
+    folders = roots(stage.params).backgrounds
+    strangers = sorted(set(pc.unique(todo["dataset"]).to_pylist()) - folders.keys())
+    if strangers:
+        raise ValueError(f"{IMAGES_IN} holds dataset '{strangers[0]}', whose root is not known; run 'dvc repro index'")
+    cut: dict[str, DetectTask] = {}
+    for dataset, root in folders.items():
+        cut |= tasks(targets_of(todo.filter(pc.equal(todo["dataset"], dataset))), root, spec)
     parts = run_parts(cut, detect_part, stage.work.parts, "people")
     table = pa.concat_tables([known.people, join_tables(PEOPLE, [part / PART for part in parts])])
     metrics = summary(table)

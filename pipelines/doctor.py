@@ -133,11 +133,12 @@ def _params() -> Iterator[Finding]:
     if params.data.preset == "full":
         try:
             found = roots(params)
-            yield Finding("raw data", True, f"{found.places365}, {found.videomatte}")
+            yield Finding("raw data", True, ", ".join(str(root) for root in found if root is not None))
         except FileNotFoundError as error:
             yield Finding("raw data", False, str(error), "cleanplate use full --places365 PATH --videomatte PATH")
-        for name in ("places365", "videomatte"):
-            if getattr(params.data, name).digest is None:
+        for name in ("places365", "photos", "videomatte"):
+            data = getattr(params.data, name)
+            if data is not None and data.digest is None:
                 yield Finding(f"scan {name}", False, "never scanned: changes would go unseen", "cleanplate scan")
 
 

@@ -25,6 +25,8 @@ GPU_SPEEDUP = 60.0
 
 # What is known of the official datasets without looking (BGMV2 paper; Places365 site).
 PLACES365_IMAGES = 1_803_460
+PHOTOS_IMAGES = 10_000
+"""A guess at a second dataset of photographs that was never scanned."""
 VIDEOMATTE_FRAMES = 240_709
 FULL_ASPECT = 9 / 16
 
@@ -70,7 +72,8 @@ def listed_files(cache: Path) -> int | None:
 def _images(params: Params, scans: Path) -> int:
     if params.data.preset == "sample":
         return int(params.sample.backgrounds * 1.15)
-    return listed_files(scans / "places365.parquet") or PLACES365_IMAGES
+    more = (listed_files(scans / "photos.parquet") or PHOTOS_IMAGES) if params.data.photos else 0
+    return (listed_files(scans / "places365.parquet") or PLACES365_IMAGES) + more
 
 
 def listed_frames(cache: Path) -> int | None:

@@ -1,15 +1,21 @@
-"""Stage ``index``: each file of Places365 becomes a row of data/images.parquet; only what is new or changed is read."""
+"""Stage ``index``: each file of the photographs becomes a row of data/images.parquet; only what is new is read."""
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.index import KEPT, PART, Dataset, index_part, require_images, tasks
-from curation.known import KEPT_SCHEMA, known_images, listing
-from curation.places365 import EXPECTED, Record, find_images
+from curation import photos, places365
+from curation.datasets import PHOTOS, PLACES365
+from curation.index import KEPT, PART, Dataset, IndexTask, index_part, require_images, tasks
+from curation.known import KEPT_SCHEMA, Known, kept_of, known_images, listing
+from curation.photos import find_photos
+from curation.places365 import Found, Record, find_images
 from curation.tables import IMAGES, by_kind, join_tables, write_table
 from pipelines import kept
 from pipelines.engine import run_parts
@@ -23,41 +29,63 @@ SETTLED_NS = 3_000_000_000
 log = logging.getLogger("cleanplate.index")
 
 
+FIND: dict[str, tuple[Callable[[Path], Found], str]] = {
+    PLACES365: (find_images, places365.EXPECTED),
+    PHOTOS: (find_photos, photos.EXPECTED),
+}
+"""What finds the files of each dataset, and what it expects."""
+
+
 def body(stage: Stage) -> None:
-    """Find all images, read and measure those that no earlier run knows."""
-    root = roots(stage.params).places365
+    """Find all images of all datasets, read and measure those that no earlier run knows."""
+    folders = roots(stage.params).backgrounds
     settled = time.time_ns() - SETTLED_NS
-    records, listed = _find(root)
-    info = stage.params.data.places365
-    dataset = Dataset("places365", info.licence, info.source)
-    stamp = kept.stamp_of("index", PACKAGES, [str(root.resolve()), stage.params.index.model_dump(mode="json")])
+    stamp = kept.stamp_of("index", PACKAGES, stage.params.index.model_dump(mode="json"))
     kept.mark(stage.work.folder, stamp)
     earlier = kept.load("index", stamp, KEPT)
-    known = known_images(listed, KEPT_SCHEMA.empty_table() if earlier is None else earlier, *dataset)
-    fresh = [records[row] for row in known.todo]
-    del records, listed, earlier
-    log.info("%s known, %s to read", f"{known.images.num_rows:,}", f"{sum(r.reason is None for r in fresh):,}")
-    cut = tasks(fresh, root, dataset, stage.params.index, settled_ns=settled)
+    known: list[Known] = []
+    cut: dict[str, IndexTask] = {}
+    for name, root in folders.items():
+        records, listed = _find(name, root)
+        info = getattr(stage.params.data, name)
+        dataset = Dataset(name, info.licence, info.source)
+        held = KEPT_SCHEMA.empty_table() if earlier is None else kept_of(earlier, str(root.resolve()))
+        known.append(known_images(listed, held, *dataset))
+        fresh = [records[row] for row in known[-1].todo]
+        del records, listed, held
+        count = f"{sum(r.reason is None for r in fresh):,}"
+        log.info("%s: %s known, %s to read", name, f"{known[-1].images.num_rows:,}", count)
+        cut |= tasks(fresh, root, dataset, stage.params.index, settled_ns=settled)
+    del earlier
     parts = run_parts(cut, index_part, stage.work.parts, "images")
-    table = pa.concat_tables([known.images, join_tables(IMAGES, [part / PART for part in parts])])
-    statuses = table["status"].to_pylist()
-    require_images(statuses, root, EXPECTED)
+    table = pa.concat_tables([*(each.images for each in known), join_tables(IMAGES, [part / PART for part in parts])])
+    for name, root in folders.items():
+        mine = table["status"].filter(pc.equal(table["dataset"], name)).to_pylist()
+        require_images(mine, root, FIND[name][1], name)
     write_table(IMAGES, table, stage.work.folder / OUT.name)
     stage.work.link_file(stage.work.folder / OUT.name, OUT)
-    kept.save("index", stamp, pa.concat_tables([known.kept, *(pq.read_table(part / KEPT) for part in parts)]))
-    counts = by_kind(statuses)
+    told = [*(each.kept for each in known), *(pq.read_table(part / KEPT) for part in parts)]
+    kept.save("index", stamp, pa.concat_tables(told))
+    counts = by_kind(table["status"].to_pylist())
     log.info("images: %s", ", ".join(f"{kind} {count}" for kind, count in counts.items()))
     scenes = len(set(table["scene"].to_pylist()) - {None})
-    unlabelled = table["scene"].null_count
-    stage.write_metrics({"images": len(statuses), "scenes": scenes, "without_scene": unlabelled, "status": counts})
+    metrics: dict[str, Any] = {
+        "images": len(table),
+        "scenes": scenes,
+        "without_scene": table["scene"].null_count,
+        "status": counts,
+    }
+    if len(folders) > 1:
+        metrics["datasets"] = by_kind(table["dataset"].to_pylist())
+    stage.write_metrics(metrics)
 
 
-def _find(root: Path) -> tuple[list[Record], pa.Table]:
-    log.info("listing %s", root)
-    found = find_images(root)
+def _find(name: str, root: Path) -> tuple[list[Record], pa.Table]:
+    log.info("%s: listing %s", name, root)
+    found = FIND[name][0](root)
     log.info("%d files, lists read: %s", len(found.records), ", ".join(found.lists) or "none")
-    for name in found.archives:
-        log.info("archive, read as it lies: %s", name)
+    for archive in found.archives:
+        log.info("archive, read as it lies: %s", archive)
     return found.records, listing(found.records)
 
 

@@ -56,6 +56,8 @@ class DataParams(Section):
     """``sample``: the embedded miniature; ``full``: the datasets that paths.yaml points at."""
     places365: Dataset
     """Backgrounds."""
+    photos: Dataset | None
+    """A second dataset of backgrounds: any folder of photographs, the larger the better; null: there is none."""
     videomatte: Dataset
     """Mattes."""
 

@@ -47,21 +47,24 @@ def roots(params: Params) -> Roots:
     if params.data.preset == "sample":
         return Roots(SAMPLE / "places365", SAMPLE / "videomatte")
     file = find_paths_file()
-    hint = "run 'cleanplate use full --places365 PATH --videomatte PATH'"
+    hint = "run: cleanplate use full --places365 PATH --videomatte PATH"
     if file is None:
         raise FileNotFoundError(f"paths.yaml is missing, so the raw datasets cannot be found; {hint}")
     values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
-    found = []
-    for name in ("places365", "videomatte"):
-        if not values.get(name):
-            raise FileNotFoundError(f"{file}: no '{name}'; {hint}")
-        root = Path(values[name]).expanduser()
-        if not root.is_absolute():
-            root = file.parent / root
-        if not root.is_dir():
-            raise FileNotFoundError(f"{file}: {name} is '{root}', which is not a folder; {hint}")
-        found.append(root)
-    return Roots(*found)
+    first, mattes = (_root(file, values, name, hint) for name in ("places365", "videomatte"))
+    second = _root(file, values, "photos", f"{hint} --photos PATH") if params.data.photos else None
+    return Roots(first, mattes, second)
+
+
+def _root(file: Path, values: dict[str, str], name: str, hint: str) -> Path:
+    if not values.get(name):
+        raise FileNotFoundError(f"{file}: no '{name}'; {hint}")
+    root = Path(values[name]).expanduser()
+    if not root.is_absolute():
+        root = file.parent / root
+    if not root.is_dir():
+        raise FileNotFoundError(f"{file}: {name} is '{root}', which is not a folder; {hint}")
+    return root
 
 
 def extra_roots(file: Path | None = None) -> dict[str, Path]:

@@ -12,6 +12,12 @@ from curation.storage import writing
 from pipelines.params import PARAMS, parse
 from pipelines.paths import PATHS, extra_roots
 
+PHOTOS = {
+    "digest": None,
+    "licence": "unknown: write the licence of your photographs here",
+    "source": "photographs of your own",
+}
+"""What is known of a second dataset of photographs before anybody said more."""
 Preset = Literal["sample", "full", "published"]
 """``published`` is ``full`` with the ranges of Background Matting V2's own training, mixed in display values."""
 
@@ -39,19 +45,23 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def use(name: Preset, path: Path = PARAMS) -> list[Change]:
+def use(name: Preset, path: Path = PARAMS, photos: bool = False) -> list[Change]:
     """Write a preset to params.yaml and return what changed against the file that was there.
 
-    The digests of a scan survive going to the same preset again; extra sources survive any change.
+    ``photos``: with a second dataset of photographs. The digests of a scan, and the licence and source of those
+    photographs, survive going to the same preset again; extra sources survive any change.
     """
     yaml = YAML(typ="safe", pure=True)
     text = preset_text(name)
+    earlier = (yaml.load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
+    before = flatten(earlier)
+    if photos:
+        held = (earlier.get("data") or {}).get("photos") if before.get("data.preset") == _kind(text) else None
+        text = _set(text, "data.photos", held or dict(PHOTOS))
     after = flatten(yaml.load(text))
-    old = yaml.load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if old.get("extra"):
-        text = _set(text, "extra", old["extra"])
+    if earlier.get("extra"):
+        text = _set(text, "extra", earlier["extra"])
         after = flatten(yaml.load(text))
-    before = flatten(old)
     if before.get("data.preset") == name:
         for key in ("data.places365.digest", "data.videomatte.digest"):
             if before.get(key):
@@ -64,12 +74,27 @@ def use(name: Preset, path: Path = PARAMS) -> list[Change]:
     return [Change(k, before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)]
 
 
-def write_roots(places365: Path, videomatte: Path, path: Path = Path(PATHS)) -> None:
-    """Write paths.yaml. Raises FileNotFoundError naming a root that is not a folder."""
-    for name, root in (("--places365", places365), ("--videomatte", videomatte)):
+def write_roots(places365: Path, videomatte: Path, path: Path = Path(PATHS), photos: Path | None = None) -> None:
+    """Write paths.yaml. Raises FileNotFoundError naming a root that is not a folder, ValueError for one given twice."""
+    given = {"places365": places365, "videomatte": videomatte, "photos": photos}
+    roots = {name: root for name, root in given.items() if root is not None}
+    for name, root in roots.items():
         if not root.is_dir():
-            raise FileNotFoundError(f"{name}: '{root}' is not a folder; give the dataset's own folder")
-    _write_paths({"places365": str(places365.resolve()), "videomatte": str(videomatte.resolve())}, path)
+            raise FileNotFoundError(f"--{name}: '{root}' is not a folder; give the dataset's own folder")
+    if photos is not None and _one_in_the_other(photos.resolve(), places365.resolve()):
+        raise ValueError(
+            f"--photos: '{photos}' and Places365's folder hold each other; every photograph would come twice"
+        )
+    _write_paths({name: None if root is None else str(root.resolve()) for name, root in given.items()}, path)
+
+
+def _one_in_the_other(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _kind(text: str) -> str:
+    """The value of data.preset in a preset's text."""
+    return str(YAML(typ="safe", pure=True).load(text)["data"]["preset"])
 
 
 def write_extra(name: str, root: Path, path: Path = Path(PATHS)) -> None:
@@ -81,13 +106,15 @@ def write_extra(name: str, root: Path, path: Path = Path(PATHS)) -> None:
 
 
 def _write_paths(values: dict[str, Any], path: Path) -> None:
-    """Set keys of paths.yaml and keep the others."""
+    """Set keys of paths.yaml, drop those that are None, and keep the others."""
     yaml = YAML()
     before = (yaml.load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
     with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         if not before:
             file.write("# Where the raw datasets are on this machine. Not in git.\n")
-        before.update(values)
+        before.update(values)  # in place, for the comments
+        for name in [name for name, value in before.items() if value is None]:
+            del before[name]
         yaml.dump(before, file)
 
 

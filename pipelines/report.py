@@ -12,11 +12,11 @@ from pipelines.stage import METRICS, Stage, log, run
 def body(stage: Stage) -> None:
     """Write report/report.html from everything that was made."""
     try:
-        places365 = roots(stage.params).places365
+        photographs = roots(stage.params).backgrounds
     except FileNotFoundError as error:  # a teammate who pulled the outputs has no raw data
         log.warning("%s; the report shows no photographs", error)
-        places365 = None
-    html = page(stage.params, Path("data"), METRICS, places365, PARAMS.read_text(encoding="utf-8"))
+        photographs = None
+    html = page(stage.params, Path("data"), METRICS, photographs, PARAMS.read_text(encoding="utf-8"))
     whole = stage.work.folder / "report.html"
     with writing(whole) as temporary:
         temporary.write_text(html, encoding="utf-8")

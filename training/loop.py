@@ -119,10 +119,9 @@ def train(
 
 
 def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
-    """A run without samples, to take single steps with batches of one's own."""
+    """A run without samples, to take single steps with batches and weights of one's own."""
     nothing: Any = None
-    # What is frozen comes with the weights that the caller brings, so that no learned ones are asked for here.
-    run = _Run(kind, params.model_copy(update={"freeze": ()}), nothing, fabric, None)
+    run = _Run(kind, params.model_copy(update={"freeze": []}), nothing, fabric, None)  # random weights refuse to freeze
     run.network.freeze(*params.freeze)
     return run
 

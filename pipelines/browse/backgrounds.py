@@ -1,12 +1,13 @@
 """images + people + verdicts -> a FiftyOne dataset of backgrounds."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from curation.datasets import place_of, with_names
 from curation.decisions import read_decisions
 from curation.identity import file_id
 from curation.sources import Source
@@ -30,14 +31,17 @@ FIGURES = (
 def serve(port: int, open_browser: bool, limit: int | None = None) -> None:
     """Load the backgrounds (again only where the tables changed) and open the App on them."""
     params = load()
-    session.serve(load_dataset(DATA, roots(params).places365, params, DECISIONS, limit), port, open_browser)
+    session.serve(load_dataset(DATA, roots(params).backgrounds, params, DECISIONS, limit), port, open_browser)
 
 
-def load_dataset(data: Path, root: Path, params: Params, decisions: Path, limit: int | None = None) -> Any:
+def load_dataset(
+    data: Path, folders: Mapping[str, Path], params: Params, decisions: Path, limit: int | None = None
+) -> Any:
     """Return the persistent FiftyOne dataset for the tables in ``data``; rebuilt where a table changed.
 
     The decisions of the CSV are in it as tags, and over them what was decided in the App and not pulled yet, which
-    outlives a rebuilding, as labels for the audit do. ``limit`` shows an even sample of so many rows.
+    outlives a rebuilding, as labels for the audit do. ``folders``: the root of each dataset, by its name. ``limit``
+    shows an even sample of so many rows.
 
     Raises FileNotFoundError naming the stage that makes a table, or what to do about the CSV.
     """
@@ -49,9 +53,10 @@ def load_dataset(data: Path, root: Path, params: Params, decisions: Path, limit:
     held = review.unpulled(dataset) if dataset is not None else review.waiting(NAME)
     if dataset is None or dataset.info.get("version") != version:
         frames = [
-            read_table(table, path).to_pandas() for table, path in zip((IMAGES, PEOPLE, VERDICTS), tables, strict=True)
+            with_names(read_table(table, path)).to_pandas()
+            for table, path in zip((IMAGES, PEOPLE, VERDICTS), tables, strict=True)
         ]
-        made = _build(fo, frames, Source(root), root, params, limit)
+        made = _build(fo, frames, folders, params, limit)
         made.info = {**made.info, "version": version, "people_blurred": False}
         made.save()
         dataset = review.replace(fo, dataset, made, NAME, held)
@@ -62,7 +67,7 @@ def load_dataset(data: Path, root: Path, params: Params, decisions: Path, limit:
     return dataset
 
 
-def _build(fo: Any, tables: list[pd.DataFrame], source: Source, root: Path, params: Params, limit: int | None) -> Any:
+def _build(fo: Any, tables: list[pd.DataFrame], folders: Mapping[str, Path], params: Params, limit: int | None) -> Any:
     """A new dataset under a name of its own: a build that is killed leaves the old one, and its review, alone."""
     images, people, verdicts = tables
     name = f"{NAME} (in the making)"
@@ -75,7 +80,7 @@ def _build(fo: Any, tables: list[pd.DataFrame], source: Source, root: Path, para
     dataset.add_sample_field("disagree", fo.BooleanField)
     for field in ("image_id", "locator", "duplicate_group", *review.FIELDS):
         dataset.add_sample_field(field, fo.StringField)
-    dataset.add_samples(_samples(fo, images, people, verdicts, found.rows, source, root, limit), progress=True)
+    dataset.add_samples(_samples(fo, images, people, verdicts, found.rows, folders, limit), progress=True)
     for field in ("image_id", "locator"):
         dataset.create_index(field)
     views.describe(fo, dataset, found.fields)
@@ -96,8 +101,8 @@ def _measure(dataset: Any, params: Params) -> None:
 
 
 def _samples(
-    fo: Any, images: pd.DataFrame, people: pd.DataFrame, verdicts: pd.DataFrame, scores: pd.DataFrame, source: Source,
-    root: Path, limit: int | None,
+    fo: Any, images: pd.DataFrame, people: pd.DataFrame, verdicts: pd.DataFrame, scores: pd.DataFrame,
+    folders: Mapping[str, Path], limit: int | None,
 ) -> Iterator[Any]:  # fmt: skip
     groups = {locator: locator for locator in verdicts["duplicate_of"].dropna()}
     groups |= dict(verdicts[["locator", "duplicate_of"]].dropna().itertuples(index=False))
@@ -112,7 +117,7 @@ def _samples(
         values |= {name: None if pd.isna(value) else value for name, value in seen.items()}
         verdict = "kept" if row["kept"] else "rejected"
         yield fo.Sample(
-            filepath=str(_media(row, source, root)),
+            filepath=str(_media(row, folders)),
             tags=[verdict],
             verdict=fo.Classification(label=verdict),
             people=fo.Detections(detections=_detections(fo, boxes.get(("verdict", row["locator"])))),
@@ -144,20 +149,21 @@ def _detections(fo: Any, found: pd.DataFrame | None) -> list[Any]:
     ]
 
 
-def _media(row: dict[str, Any], source: Source, root: Path) -> Path:
+def _media(row: dict[str, Any], folders: Mapping[str, Path]) -> Path:
     """The image's own file; a copy for a member of a tar; a card with the reason for what cannot be shown."""
-    locator = str(row["locator"])
+    name = str(row["locator"])
+    dataset, locator = place_of(name, folders)
     if row["status"] == "ok" and "#" not in locator:
-        return (root / locator).resolve()
+        return (folders[dataset] / locator).resolve()
     media = session.FOLDER.resolve() / "media"
     media.mkdir(parents=True, exist_ok=True)
-    name = hashlib.blake2b(locator.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    file = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
     if row["status"] == "ok":
-        copy = media / f"{name}.jpg"
+        copy = media / f"{file}.jpg"
         if not copy.exists():
-            copy.write_bytes(source.read(locator))
+            copy.write_bytes(Source(folders[dataset]).read(locator))
         return copy
-    card = media / f"{name}.png"
+    card = media / f"{file}.png"
     if not card.exists():
         _draw_card(str(row["reason"]), card)
     return card

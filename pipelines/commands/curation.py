@@ -23,11 +23,11 @@ def curation(
 
     params = load()
     try:
-        places365 = roots(params).places365
+        photographs = roots(params).backgrounds
     except FileNotFoundError as error:
         console.print(f"{error}; the page shows no photographs", highlight=False)
-        places365 = None
-    html = curation_page(params, Path("data"), places365)
+        photographs = None
+    html = curation_page(params, Path("data"), photographs)
     with writing(out) as temporary:
         temporary.write_text(html, encoding="utf-8")
     console.print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)

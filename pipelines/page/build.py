@@ -1,6 +1,7 @@
 """Puts the chapters into the template."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from compositing.tables import FRAMES, PLAN
-from curation.sources import Source
+from curation.datasets import reader, with_names
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
 from pipelines.page import backgrounds, borderline, captured, card, composites, curves, evaluation, histograms
 from pipelines.page.limits import limits
@@ -20,27 +21,29 @@ if TYPE_CHECKING:
 CAPTURED = Path("calibration/real.parquet")
 """Measures of the user's own pairs: optional, and no output of a stage."""
 SHOWN = (
-    "locator", "image_id", "kept", "reason", "rule", "scene", "width", "height", "person_score", "sharpness",
+    "dataset", "locator", "image_id", "kept", "reason", "rule", "scene", "width", "height", "person_score", "sharpness",
     "luma_mean", "luma_spread", "clipped", "chroma", "border", "drawn",
 )  # fmt: skip
 
 
-def page(params: Params, data: Path, metrics: Path, places365: Path | None, params_text: str) -> str:
+def page(params: Params, data: Path, metrics: Path, roots: Mapping[str, Path] | None, params_text: str) -> str:
     """Return the whole report as one self-contained HTML page.
 
-    ``places365`` is None where the raw photographs are not at hand: their places stay empty.
+    ``roots``: of the photographs, by dataset; None where they are not at hand: their places stay empty.
     """
     from plotly.offline import get_plotlyjs
 
-    images, people, verdicts, frames, plan = (
-        read_table(table, data / f"{table.name}.parquet").to_pandas()
-        for table in (IMAGES, PEOPLE, VERDICTS, FRAMES, PLAN)
+    images, frames, plan = (
+        read_table(table, data / f"{table.name}.parquet").to_pandas() for table in (IMAGES, FRAMES, PLAN)
+    )
+    people, verdicts = (
+        with_names(read_table(table, data / f"{table.name}.parquet")).to_pandas() for table in (PEOPLE, VERDICTS)
     )
     test = evaluation.ordered(json.loads((metrics / "evaluate.json").read_text(encoding="utf-8"))["test"])
     counts = backgrounds.counts(verdicts)
     shown = params.report
     drawn = [*data.glob("*.parquet"), *data.glob("models/*.safetensors")]
-    read = Source(places365).read if places365 else _not_at_hand
+    read = reader(roots) if roots else _not_at_hand
     from markupsafe import Markup
 
     return _template("report.html.j2").render(
@@ -64,21 +67,22 @@ def page(params: Params, data: Path, metrics: Path, places365: Path | None, para
     )
 
 
-def curation_page(params: Params, data: Path, places365: Path | None) -> str:
+def curation_page(params: Params, data: Path, roots: Mapping[str, Path] | None) -> str:
     """Return what curation did as one self-contained HTML page; it needs no more than the curation stages made.
 
-    ``places365`` as for :func:`page`. Raises as :func:`curation.tables.read_table`.
+    ``roots`` as for :func:`page`. Raises as :func:`curation.tables.read_table`.
     """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    verdicts = read_table(VERDICTS, data / "verdicts.parquet", SHOWN).to_pandas()
-    people = read_table(PEOPLE, data / "people.parquet", ["locator", "role", "score", "x", "y", "w", "h"])
+    verdicts = with_names(read_table(VERDICTS, data / "verdicts.parquet", SHOWN)).to_pandas()
+    boxes = ["dataset", "locator", "role", "score", "x", "y", "w", "h"]
+    people = with_names(read_table(PEOPLE, data / "people.parquet", boxes))
     found = people.filter(pc.greater_equal(people["score"], backgrounds.SMALLEST_SCORE)).to_pandas()
     return _template("curation.html.j2").render(
         preset=params.data.preset,
         summary=f"{int(verdicts['kept'].sum()):,} of {len(verdicts):,} backgrounds kept.",
-        chapter=_curation(verdicts, found, Source(places365).read if places365 else _not_at_hand, params),
+        chapter=_curation(verdicts, found, reader(roots) if roots else _not_at_hand, params),
         plotly_js=Markup(get_plotlyjs()),
     )
 

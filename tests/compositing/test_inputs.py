@@ -1,11 +1,14 @@
 from collections import Counter
 
+import cv2
+import numpy as np
 import pytest
 
 from compositing import inputs
-from compositing.inputs import Inputs
+from compositing.inputs import InputError, InputRoots, Inputs
 from compositing.plan.planrows import PlanRows, needed_frames
-from tests.compositing.composite_world import make_world, plan_params
+from curation.identity import content_id
+from tests.compositing.composite_world import make_world, photograph, plan_params
 
 
 @pytest.fixture
@@ -43,3 +46,41 @@ def test_what_is_kept_is_bounded(tmp_path, decoded, monkeypatch):
     reader.load(rows[1])
     reader.load(rows[0])
     assert decoded[rows[0]["frame_id"]] == 2
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A world, its first row, and a second dataset with another photograph under the same locator."""
+    world = make_world(tmp_path)
+    plan = PlanRows(world.plan).read("test")
+    row = plan.to_pylist()[0]
+    own = tmp_path / "own"
+    (own / row["locator"]).parent.mkdir(parents=True)
+    cv2.imwrite(str(own / row["locator"]), cv2.cvtColor(photograph(77), cv2.COLOR_RGB2BGR))
+    roots = InputRoots({**world.roots.backgrounds, "photos": own}, *world.roots[1:])
+    return row, Inputs(roots, needed_frames(world.frames, plan)), own / row["locator"]
+
+
+def test_photographs_of_one_name_are_told_apart_by_their_dataset(given):
+    row, inputs, file = given
+    first = inputs.load(row)[2]
+    second = inputs.load(row | {"dataset": "photos", "image_id": content_id(file.read_bytes())})[2]
+    assert np.array_equal(second, photograph(77)) and not np.array_equal(first, second)
+    assert np.array_equal(inputs.load(row)[2], first)
+
+
+def test_the_photograph_of_a_wrong_plate_comes_along(given):
+    row, inputs, file = given
+    assert inputs.load(row)[4] is None
+    plate = {
+        "plate_dataset": "photos",
+        "plate_locator": row["locator"],
+        "plate_image_id": content_id(file.read_bytes()),
+    }
+    assert np.array_equal(inputs.load(row | plate)[4], photograph(77))
+
+
+def test_a_dataset_without_a_root_is_named(given):
+    row, inputs, _ = given
+    with pytest.raises(InputError, match=r"dataset 'flickr' \(known: photos, places365\); name it in paths.yaml"):
+        inputs.load(row | {"dataset": "flickr"})

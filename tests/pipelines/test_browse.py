@@ -161,7 +161,7 @@ def run(folder, *words):
 
 REBUILD = """
 from pipelines.browse.backgrounds import DATA, DECISIONS, load, load_dataset, roots
-print(load_dataset(DATA, roots(load()).places365, load(), DECISIONS).list_saved_views())
+print(load_dataset(DATA, roots(load()).backgrounds, load(), DECISIONS).list_saved_views())
 """
 UNDER, OVER = (content_id(photograph(f"b/bar/{name}.jpg")) for name in ("under", "over"))
 

@@ -88,7 +88,7 @@ def test_the_page_stands_alone_and_hides_people(rows, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
     for row in rows:
         cv2.imwrite(str(tmp_path / str(row["locator"])), noise)
-    page = curation_page(load(), tmp_path, tmp_path)
+    page = curation_page(load(), tmp_path, {"d": tmp_path})
     assert page.count('<img src="data:image/jpeg') > 20 and "cannot be shown" not in page
     assert "borderline of people: person score, threshold 0.5" in page and "rejected: sharpness" in page
     assert not re.search(r'(src|href)="https?:', page.split("<body>")[1])

@@ -62,7 +62,7 @@ def build(limit=None):
     from pipelines.params import load
     from pipelines.paths import roots
 
-    return load_dataset(DATA, roots(load()).places365, load(), DECISIONS, limit)
+    return load_dataset(DATA, roots(load()).backgrounds, load(), DECISIONS, limit)
 
 
 def press(uri, dataset, *names, opened=None, **params):

@@ -35,7 +35,7 @@ def test_the_live_reader_gives_every_sample_and_is_picklable(world):
 def test_a_changed_or_missing_photograph_is_named(world):
     reader = PlanReader(world.plan, world.frames, world.roots, "valid")
     row = reader.recipes().iloc[0]
-    photo = world.roots.backgrounds / row["locator"]
+    photo = world.roots.backgrounds["places365"] / row["locator"]
     photo.write_bytes(photo.read_bytes() + b"x")
     with pytest.raises(InputError, match=f"composite {row['composite_id']}: {row['locator']} is not the file"):
         reader.read(0)

@@ -200,7 +200,7 @@ def test_missing_and_damaged_shards_say_what_to_do(published, tmp_path):
 
 def test_unreadable_inputs_fail_with_every_composite_and_reason(tmp_path):
     world = make_world(tmp_path, backgrounds=2)
-    for photo in (world.roots.backgrounds / "train").iterdir():
+    for photo in (world.roots.backgrounds["places365"] / "train").iterdir():
         photo.unlink()
     tasks = shard_tasks(world.plan, world.frames, world.roots, world.render)
     (tmp_path / "part").mkdir()
