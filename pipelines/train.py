@@ -30,7 +30,7 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
         init = find_weights(params.init)
     readers = loop.Readers(open_training(stage.params, params, kind), open_reader(stage.params, params, "valid"))
     data, space = data_fingerprint(stage.params, params), plan_space()
-    settings = loop.settings(kind, params, data, space, init)
+    settings = checkpoint.settings(kind, params, data, space, init)
     unfinished.take_over(stage.name, stage.work.folder, loop.CHECKPOINTS, settings)
     done = checkpoint.newest_step(stage.work.folder / loop.CHECKPOINTS)
     with Progress(f"training {kind}", total=params.steps, done=done) as bar:

@@ -281,3 +281,13 @@ def to_images(batch: Batch, device: torch.device | str = "cpu") -> Images:
     # The permuted view is channels last in memory already, as the convolutions want it.
     src, bgr, fgr, pha = (layer.float().div_(255) for layer in layers)
     return Images(src, bgr, fgr, pha, batch.weights)
+
+
+def dropout_seed(seed: int, step: int) -> int:
+    """What dropout's generator is seeded with before a step, counted from 0."""
+    return int(rng(seed, "dropout", step).integers(2**63))
+
+
+def micro_batches(images: Images, count: int) -> list[Images]:
+    """A batch in ``count`` equal parts, one after the other."""
+    return [Images(*layers) for layers in zip(*(layer.chunk(count) for layer in images), strict=True)]

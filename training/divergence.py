@@ -80,7 +80,7 @@ class Incident(NamedTuple):
     batch: Batch
     """The step's samples, flipped and cropped as they were."""
     weights: Mapping[str, Tensor]
-    """The network's state before the step."""
+    """The network's state before the step; running statistics have seen its batch already."""
 
 
 def save(path: Path, incident: Incident) -> Path:
@@ -118,6 +118,15 @@ def keep(folder: Path | None, incident: Incident, rank: int | None = None) -> st
     except OSError as error:  # the reason for the stop matters more
         return f"The batch could not be saved: {error}. "
     return f"The batch is saved: 'cleanplate replay {path}' takes the step again and names layer and sample. "
+
+
+def message(incident: Incident, saved: str) -> str:
+    """What a run says that stops at an incident: ``saved`` comes from :func:`keep`."""
+    return (
+        f"train_{incident.kind}: {incident.what}; composites {', '.join(incident.composites)}. {saved}"
+        "Lower the rates, set clip to 1.0 or precision to '32-true'; CLEANPLATE_RESUME=anyway then goes on from the "
+        "last checkpoint, which stays"
+    )
 
 
 def load(path: Path) -> Incident:

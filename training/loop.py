@@ -10,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from curation.identity import file_id, rng
 from training import calibrate, checkpoint, divergence, memory
 from training.average import Average
 from training.board import open_board
@@ -18,7 +17,18 @@ from training.checkpoint import Checkpoint
 from training.clock import Clock
 from training.compiled import compiled
 from training.config import TrainParams
-from training.data import Batch, Images, Reader, Steps, batches, check_crop, loader_count, to_images
+from training.data import (
+    Batch,
+    Images,
+    Reader,
+    Steps,
+    batches,
+    check_crop,
+    dropout_seed,
+    loader_count,
+    micro_batches,
+    to_images,
+)
 from training.device import build_fabric, choose_device, reproducible
 from training.divergence import DivergedError, Incident, Watch
 from training.freeze import freeze
@@ -133,7 +143,7 @@ def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | N
         log.info("%s: %s", section, ranks.describe(params.batch, len(job.readers.train)))
     if device == "cuda":
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
-    made_with = settings(job.kind, params, job.data, job.space, job.init)
+    made_with = checkpoint.settings(job.kind, params, job.data, job.space, job.init)
     with reproducible(device, params.threads):
         run = _Run(job.kind, params, job.readers, fabric, job.init, ranks)
         if ranks.machines > 1:
@@ -149,16 +159,6 @@ def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | N
         if ranks.leads:
             memory.note(job.curves / MEMORY, fabric.device)
             run.save(_weights(job), job.space)
-
-
-def settings(kind: Kind, params: TrainParams, data: str, space: str, init: Path | None) -> dict[str, Any]:
-    """What a run must have in common with a checkpoint to go on from it, as JSON values.
-
-    Who computes is no part of that: other devices go on with it.
-    """
-    start = None if init is None else file_id(init)
-    values = params.model_dump(mode="json", exclude={"devices"})
-    return {"kind": kind, "data": data, "space": space, "start": start, **values}
 
 
 def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
@@ -195,16 +195,6 @@ def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> 
         log.info("train_%s: starts from %s: %s", kind, init, words)
     freeze(network, params.freeze, filled, f"train_{kind}")
     return network.to(memory_format=torch.channels_last)
-
-
-def dropout_seed(seed: int, step: int) -> int:
-    """What dropout's generator is seeded with before a step, counted from 0."""
-    return int(rng(seed, "dropout", step).integers(2**63))
-
-
-def micro_batches(images: Images, count: int) -> list[Images]:
-    """A batch in ``count`` equal parts, one after the other."""
-    return [Images(*layers) for layers in zip(*(layer.chunk(count) for layer in images), strict=True)]
 
 
 def _check(params: TrainParams, reader: Reader, section: str) -> None:
@@ -351,7 +341,7 @@ class _Run:
         bound = self.watch.see(terms["total"])
         if bound is not None:
             recent = f"the median of the last {divergence.RECENT}"
-            self.stop(f"the loss explodes: {recent} is above {bound:.3g} (diverge {self.params.diverge})", batch, terms)
+            self.stop(f"loss explodes: {recent} is above {bound:.3g} (diverge {self.params.diverge})", batch, terms)
         with clock("optimizer"):
             # Without a limit this measures the norm and leaves the gradient as it is.
             limit = math.inf if self.params.clip is None else self.params.clip
@@ -392,20 +382,17 @@ class _Run:
     def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""
         if not math.isfinite(value):
-            self.stop(f"the {what} is {value}", batch, terms)
+            self.stop(f"{what} is {value}", batch, terms)
 
     def stop(self, what: str, batch: Batch, terms: Mapping[str, float]) -> NoReturn:
         """Save the step for replay and raise DivergedError."""
-        recipes = [self.readers.train.read(position).recipe for position in batch.positions.tolist()]
-        names = [str(r.get("composite_id", p)) for r, p in zip(recipes, batch.positions.tolist(), strict=True)]
-        words = f"{what} at step {self.step} ({', '.join(f'{name} {term:.3g}' for name, term in terms.items())})"
-        incident = Incident(self.kind, self.step, words, self.params, names, batch, self.network.state_dict())
-        saved = divergence.keep(self.folder, incident, self.fabric.global_rank if self.fabric.world_size > 1 else None)
-        raise DivergedError(
-            f"train_{self.kind}: {words[:-1]}; composites {', '.join(names)}). {saved}"
-            "Lower the rates, set clip to 1.0 or precision to '32-true'; CLEANPLATE_RESUME=anyway then goes on from "
-            "the last checkpoint, which stays"
-        )
+        positions = batch.positions.tolist()
+        composites = [str(self.readers.train.read(p).recipe.get("composite_id", p)) for p in positions]
+        words = ", ".join(f"{name} {term:.3g}" for name, term in terms.items())
+        what = f"the {what} at step {self.step} ({words})"
+        incident = Incident(self.kind, self.step, what, self.params, composites, batch, self.network.state_dict())
+        rank = self.fabric.global_rank if self.fabric.world_size > 1 else None
+        raise DivergedError(divergence.message(incident, divergence.keep(self.folder, incident, rank)))
 
     def validate(self, record: Record, chosen: Mapping[str, list[int]]) -> None:
         """Measure batch norm anew for the weights as they are, then the error on the ``valid`` set; record that."""

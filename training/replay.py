@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.data import Images, to_images
+from training.data import Images, dropout_seed, micro_batches, to_images
 from training.device import build_fabric, choose_device, reproducible
 from training.divergence import Incident
-from training.loop import dropout_seed, micro_batches, rebuild
+from training.loop import rebuild
 
 
 class Layer(NamedTuple):
@@ -82,8 +82,12 @@ def replay(incident: Incident, accelerator: str = "auto") -> list[Taken]:
 
 
 def broken_weights(weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the weights that were not finite before the step already."""
-    return [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
+    """Names of the weights that were not finite before the step already.
+
+    Batch norm's running statistics do not count: the step that went wrong has moved them, and training reads none.
+    """
+    own = {name: value for name, value in weights.items() if "running_" not in name and value.is_floating_point()}
+    return [name for name, value in own.items() if not value.isfinite().all()]
 
 
 def take(incident: Incident, precision: str, device: str) -> Taken:

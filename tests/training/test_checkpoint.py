@@ -110,6 +110,24 @@ def test_an_average_switched_on_in_mid_run_starts_from_the_weights():
     assert torch.equal(average[0].weight, network[0].weight)
 
 
+def test_data_and_first_weights_count_by_their_content(tmp_path, make_params):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("1")
+    two.write_text("2")
+    params = make_params()
+    assert not set(params.model_dump()) & {"kind", "data_id", "space", "init_id"}
+
+    def change(*given):
+        before = checkpoint.settings("base", params, "aa", "linear", one)
+        return [line.split(":")[0] for line in checkpoint.differences(before, checkpoint.settings(*given))]
+
+    assert change("base", params, "aa", "linear", one) == []
+    assert change("base", params, "bb", "linear", one) == ["data_id"]
+    assert change("base", params, "aa", "linear", two) == ["init_id"]
+    assert change("base", params, "aa", "display", None) == ["init_id", "space"]
+    assert change("refine", params.model_copy(update={"data": "plan"}), "aa", "linear", one) == ["data", "kind"]
+
+
 def test_other_files_are_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match="is no training checkpoint"):

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from training.clock import Clock
-from training.data import Batch, Images
+from training.data import Batch, Images, micro_batches
 from training.device import build_fabric
-from training.loop import build_network, micro_batches, rebuild
+from training.loop import build_network, rebuild
 from training.recompute import recompute
 
 

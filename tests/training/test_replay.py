@@ -154,3 +154,6 @@ def test_what_a_stopped_run_saved_replays(disc_reader, make_params, tmp_path, mo
     incident = divergence.load(tmp_path / "diverged-00000001.safetensors")
     (taken,) = replay(incident)
     assert not math.isfinite(taken.terms["total"])
+    # Huge, but numbers: what is none in the file are statistics of the very step that stopped.
+    assert not incident.weights["aspp.project.1.running_var"].isfinite().all()
+    assert broken_weights(incident.weights) == []
