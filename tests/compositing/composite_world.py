@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from compositing.chain.viewpoint import Viewpoint, recapture
 from compositing.inputs import InputRoots
 from compositing.mattes.framestore import FGR, PHA, encode_frame
-from compositing.plan.pairing import PlanParams, plan_rows
+from compositing.plan.config import PlanParams
+from compositing.plan.pairing import plan_rows
 from compositing.shards.reader import RenderParams
 from compositing.shards.tar import write_tar
 from compositing.tables import FRAMES, PLAN
