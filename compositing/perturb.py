@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from compositing.light import LUMA, MID_GREY, Float, power
+from compositing.light import MID_GREY, Float, power
 from curation.config import Section
 
 
@@ -121,11 +121,6 @@ def contrast(linear: Float, factor: float) -> Float:
         return linear
     # Also what display values would do, but for one power in place of two tone curves.
     return power(np.maximum(linear, 0), factor) * np.float32(MID_GREY ** (1 - factor))
-
-
-def saturation_matrix(factor: float) -> NDArray[np.float64]:
-    """Return the matrix, (3, 3), that moves light away from its own luminance (``factor`` > 1) or towards it (< 1)."""
-    return np.asarray(factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)))
 
 
 def defocus(premultiplied: Float, sigma: float) -> Float:

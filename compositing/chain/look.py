@@ -29,7 +29,8 @@ class Look:
     """What gives light its gains, then its contrast, then its saturation."""
 
     def __init__(self, gains: NDArray[np.float64], factor: float = 1.0, saturation: float = 1.0) -> None:
-        """``gains``: (3,); ``factor``: see :func:`contrast`; ``saturation``: see :func:`saturation_matrix`."""
+        """``gains``: (3,); ``factor``: see :func:`contrast`; ``saturation``: by what light's difference from its own
+        luminance is multiplied."""
         self._gains = np.asarray(gains, np.float32)
         self._table: Float = _NO_TABLE if factor == 1 else curve_table(lambda light: contrast(light, factor), _TOP)
         self._saturation = np.float32(saturation)

@@ -46,7 +46,7 @@ def light_of(
     """Return a part of a picture, (H, W, 3) 8-bit display values, resampled in linear light: (rows, columns, 3), 0..1.
 
     ``corner``: x and y where ``across`` and ``down`` begin to count. ``table``, (256,): the light of each display
-    value; ``saturation`` is given afterwards, see :func:`compositing.perturb.saturation_matrix`.
+    value; ``saturation``, given afterwards, multiplies light's difference from its own luminance.
     """
     out = np.empty((len(down.first), len(across.first), 3), np.float32)
     _light(plain(image), table, *corner, *across, *down, np.float32(saturation), _LUMA, out)
