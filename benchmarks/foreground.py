@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from compositing.clipreader import read_clip
-from compositing.foreground import estimate_foreground, reduce_pair
-from compositing.videomatte import find_clips
+from compositing.mattes.clipreader import read_clip
+from compositing.mattes.foreground import estimate_foreground, reduce_pair
+from compositing.mattes.videomatte import find_clips
 from curation.storage import open_store
 
 SIDE = 640

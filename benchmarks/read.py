@@ -26,10 +26,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import webdataset
 
-from compositing.parquetshards import write_parquet
-from compositing.shards import ShardReader
+from compositing.shards.parquet import write_parquet
+from compositing.shards.reader import ShardReader
+from compositing.shards.tar import write_tar
 from compositing.tables import LAYERS, SHARDS
-from compositing.tarshards import write_tar
 from curation.identity import item_id
 from curation.tables import write_table
 

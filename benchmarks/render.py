@@ -36,8 +36,8 @@ from benchmarks.published import Albumentations, Encoded, published
 from benchmarks.steps import self_times
 from benchmarks.world import SIZES, World, make_world
 from compositing.codec import decode_grey_layer, decode_rgb_layer, encode_jpeg, encode_png
-from compositing.framestore import read_frame
 from compositing.inputs import Inputs
+from compositing.mattes.framestore import read_frame
 from compositing.memory import keep_freed_memory
 from compositing.photographs import decode_photograph
 from compositing.render import Layers, render

@@ -6,6 +6,12 @@
 time. Both train the base network from the same weights on the same 256x256 crops, batch 8, with the same rates,
 clipping and dropout masks; the two take turns step by step, so that a busy machine slows both. ``loss_difference_*``:
 how far the mean losses of the last ten steps are apart, as a share of the plain loop's, after ``--steps``.
+
+``python -m benchmarks.train --quality --json FILE``
+
+``samples_to_quality``: samples that ours needs to reach the quality at which the published recipe levels off, over
+those that the recipe needs; the worst seed, lower is better. See :mod:`benchmarks.samples`; needs ``dvc repro render``,
+or ``dvc pull``. A run that was stopped goes on where it was. ``--ablation`` prints what each change is worth.
 """
 
 import argparse
@@ -15,6 +21,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,13 +29,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from compositing.shards import Sample
+from benchmarks.samples import Setting, ablate, compare_quality
+from compositing.shards.reader import Sample
 from curation.identity import rng
 from pipelines.params import parse
 from pipelines.presets import preset_text
+from training.build import build_network
 from training.config import TrainParams
 from training.data import Order, Steps, batches
-from training.loop import Readers, build_network, train
+from training.loop import Readers, train
 from training.losses import base_losses
 from training.schedule import parameter_groups, rate_factor, set_rates
 
@@ -78,7 +87,8 @@ class Plain:
         network = build_network("base", params).to(memory_format=torch.contiguous_format)
         self.network = network.train()
         self.optimizer = torch.optim.AdamW(parameter_groups(self.network, params))
-        steps = Steps(Order(params.seed, len(reader)), params.batch, params.crop, 0, params.steps)
+        grow = round(params.crop_growth * params.steps)
+        steps = Steps(Order(params.seed, len(reader)), params.batch, params.crop, 0, params.steps, grow=grow)
         self.source = batches(reader, params.seed, steps, loaders=0)
         self.losses: list[float] = []
 
@@ -88,12 +98,13 @@ class Plain:
         torch.manual_seed(int(rng(params.seed, "dropout", number).integers(2**63)))
         batch = next(self.source)
         src, bgr, fgr, pha = (layer.permute(0, 3, 1, 2).contiguous().float() / 255 for layer in batch[:4])
-        total = torch.stack(list(base_losses(self.network(src, bgr), pha, fgr).values())).sum()
+        terms = base_losses(self.network(src, bgr), pha, fgr, params.losses)
+        total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
         assert params.clip is not None
         nn.utils.clip_grad_norm_(self.network.parameters(), params.clip)
-        set_rates(self.optimizer, rate_factor(params.schedule, number, params.steps))
+        set_rates(self.optimizer, rate_factor(params.schedule, number, params.steps, params.warmup))
         self.optimizer.step()
         self.losses.append(total.item())
 
@@ -138,14 +149,51 @@ def compare(backbone: str, steps: int, threads: int) -> dict[str, float]:
     }
 
 
+def _samples(options: argparse.Namespace) -> None:
+    """Quality, ablation or both, into the file."""
+    setting = Setting(
+        crop=(options.crop[0], options.crop[-1]),
+        batch=options.batch,
+        every=options.every,
+        threads=options.threads,
+        data=options.data,
+        set_name=options.set,
+        work=options.work,
+    )
+    found: dict[str, Any] = {"crop": setting.crop, "batch": setting.batch, "set": setting.set_name}
+    if options.quality:
+        found |= compare_quality(options.steps or 2000, options.seeds, options.shares, setting)
+        print(f"samples_to_quality {found['samples_to_quality']}")
+    if options.ablation:
+        found["ablation"] = ablate(options.steps or 400, options.seeds, setting, options.only)
+        print(found["ablation"])
+    options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Print and write the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, help="200; of quality and ablation 2000 and 400")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
+    samples = parser.add_argument_group("quality and ablation")
+    samples.add_argument("--quality", action="store_true", help="compare samples in place of steps")
+    samples.add_argument("--ablation", action="store_true", help="train ours with one thing changed at a time")
+    samples.add_argument("--only", nargs="+", default=[], help="arms of the ablation, by name")
+    samples.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    samples.add_argument("--shares", type=float, nargs="+", default=[0.5, 1.0], help="lengths of ours over published's")
+    samples.add_argument("--crop", type=int, nargs="+", default=[128, 128], help="smallest and largest side, pixels")
+    samples.add_argument("--batch", type=int, default=8)
+    samples.add_argument("--every", type=int, default=100, help="steps between validations")
+    samples.add_argument("--data", type=Path, default=Path("data"), help="folder of the shards to score on")
+    samples.add_argument("--set", default="test", help="set to score on")
+    samples.add_argument("--work", type=Path, default=Path(".work/quality"), help="finished curves, checkpoints")
     options = parser.parse_args()
+    if options.quality or options.ablation:
+        _samples(options)
+        return
+    options.steps = options.steps or 200
     if options.steps < WARM + 3:
         parser.error(f"--steps is {options.steps}; {WARM + 3} or more are needed to leave out the first {WARM}")
     os.environ["CLEANPLATE_LOADERS"] = "0"  # processor time is this process's own

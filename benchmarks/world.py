@@ -12,12 +12,12 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 import pipelines
-from compositing.foreground import extend_colours
-from compositing.framestore import FGR, PHA, encode_frame
 from compositing.inputs import InputRoots
-from compositing.pairing import PlanParams, plan_rows
+from compositing.mattes.foreground import extend_colours
+from compositing.mattes.framestore import FGR, PHA, encode_frame
+from compositing.plan.pairing import PlanParams, plan_rows
+from compositing.shards.tar import write_tar
 from compositing.tables import FRAMES
-from compositing.tarshards import write_tar
 from curation.identity import content_id, item_id
 from curation.tables import VERDICTS, to_arrow
 
@@ -53,7 +53,7 @@ def make_world(folder: Path, name: str, count: int) -> World:
     )
     plan: pa.Table = plan_rows(*tables, _params(name, count))
     rows = [dict(sorted(row.items())) for row in plan.to_pylist() if row["set"] == name]
-    return World(InputRoots(places, store, folder), {row["frame_id"]: row for row in frames}, rows)
+    return World(InputRoots({"places365": places}, store, folder), {row["frame_id"]: row for row in frames}, rows)
 
 
 def _params(name: str, count: int) -> PlanParams:

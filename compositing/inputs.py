@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compositing.codec import Image
-from compositing.framestore import read_frame
+from compositing.mattes.framestore import read_frame
 from compositing.photographs import decode_photograph
 from curation.identity import content_id
 from curation.sources import Source
@@ -22,8 +22,8 @@ Matte = tuple[Image, Image]
 class InputRoots(NamedTuple):
     """Where the files of the plan's locators are."""
 
-    backgrounds: Path
-    """Root of the photographs' dataset."""
+    backgrounds: Mapping[str, Path]
+    """Root of each dataset of photographs, by its name."""
     store: Path
     """The frame store."""
     mattes: Path
@@ -41,7 +41,7 @@ class Inputs:
         """``frames``: frame_id -> row of the frames table, for every frame that will be asked for."""
         self.roots = roots
         self.frames = frames
-        self._backgrounds = Source(roots.backgrounds)
+        self._backgrounds = {name: Source(root) for name, root in roots.backgrounds.items()}
         self._store = Source(roots.store)
         self._mattes = Source(roots.mattes)
         self._cache: dict[str, tuple[Image, ...]] = {}
@@ -53,37 +53,49 @@ class Inputs:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["roots"], state["frames"])  # type: ignore[misc]
 
-    def load(self, row: Row) -> tuple[Image, Image, Image, Matte | None]:
-        """Return foreground (h, w, 3), alpha (h, w), photograph (H, W, 3) and the second matte, if any, of a plan row.
+    def load(self, row: Row) -> tuple[Image, Image, Image, Matte | None, Image | None]:
+        """Return what a plan row is made of, as :func:`compositing.render.render` takes it.
 
-        Raises InputError naming the composite, the file and the reason.
+        Foreground (h, w, 3), alpha (h, w), photograph (H, W, 3), and, where the row names them, the second matte and
+        the photograph of a captured background that is wrong. Raises InputError naming composite, file and reason.
         """
         try:
-            background = self._background(row)
+            background = self._photograph(row["dataset"], row["locator"], row["image_id"])
+            plate = None
+            if row["plate_locator"] is not None:
+                plate = self._photograph(row["plate_dataset"], row["plate_locator"], row["plate_image_id"])
             fgr, pha = self._frame(row["frame_id"], f"{row['clip']} frame {row['frame']}")
             second = None
             if row["second_frame_id"] is not None:
                 second = self._frame(row["second_frame_id"], f"{row['second_clip']} frame {row['second_frame']}")
         except (OSError, ValueError) as error:
             raise InputError(f"composite {row['composite_id']}: {error}") from error
-        return fgr, pha, background, second
+        return fgr, pha, background, second, plate
 
-    def _background(self, row: Row) -> Image:
-        key = f"background {row['locator']}"
+    def _photograph(self, dataset: str, locator: str, image_id: str) -> Image:
+        key = f"photograph {dataset} {locator}"
         kept = self._recall(key)
         if kept is None:
-            data = self._backgrounds.read(row["locator"])
-            if content_id(data) != row["image_id"]:
+            data = self._source(dataset).read(locator)
+            if content_id(data) != image_id:
                 raise InputError(
-                    f"{row['locator']} is not the file that was planned with (its content changed); "
+                    f"{locator} is not the file that was planned with (its content changed); "
                     "run 'cleanplate scan' and then 'dvc repro'"
                 )
             try:
                 kept = (decode_photograph(data),)
             except ValueError as error:
-                raise InputError(f"{row['locator']}: {error}") from error
+                raise InputError(f"{locator}: {error}") from error
             self._keep(key, kept)
         return kept[0]
+
+    def _source(self, dataset: str) -> Source:
+        if dataset not in self._backgrounds:
+            there = ", ".join(sorted(self._backgrounds)) or "none"
+            raise InputError(
+                f"no root is known for the photographs of dataset '{dataset}' (known: {there}); name it in paths.yaml"
+            )
+        return self._backgrounds[dataset]
 
     def _frame(self, frame_id: str, name: str) -> Matte:
         key = f"frame {frame_id}"

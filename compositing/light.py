@@ -28,7 +28,7 @@ def power(values: Float, exponent: float) -> Float:
 def to_linear(display: Float) -> Float:
     """Turn display values (0 to 1, more is let through) into linear light. Negative values become 0.
 
-    Fastest on blocks of rows, see :func:`compositing.blocks.row_blocks`.
+    Fastest on blocks of rows, see :func:`compositing.kernels.blocks.row_blocks`.
     """
     curve = _scaled(np.clip(display, _TOE_DISPLAY, _NO_END), 1 / 1.055, 0.055 / 1.055)
     return _with_toe(power(curve, 2.4), 1.0, np.clip(display, _ZERO, _TOE_DISPLAY), float(1 / _SLOPE), 0.0)
@@ -37,7 +37,7 @@ def to_linear(display: Float) -> Float:
 def to_display(linear: Float) -> Float:
     """Turn linear light (0 to 1, more is let through) into display values. Negative light becomes 0.
 
-    Fastest on blocks of rows, see :func:`compositing.blocks.row_blocks`.
+    Fastest on blocks of rows, see :func:`compositing.kernels.blocks.row_blocks`.
     """
     curve = power(np.clip(linear, _TOE_LINEAR, _NO_END), 1 / 2.4)
     return _with_toe(curve, 1.055, np.clip(linear, _ZERO, _TOE_LINEAR), _SLOPE, -0.055)

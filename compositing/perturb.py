@@ -25,6 +25,7 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]
+RateFactor = Annotated[int, Field(ge=0, le=51)]
 
 
 class CaptureParams(Section):
@@ -67,10 +68,14 @@ class CaptureParams(Section):
     """Its sides, shares of the frame's."""
     change_gain: Range
     """How much brighter a screen or lamp became, stops."""
+    wrong_plate: Share
+    """How often the captured background shows another photograph altogether, 0 to 1; alpha stays true."""
     shadow: Share
     """Probability of a cast shadow on the source's background, 0 to 1."""
     shadow_strength: Range
     """Largest darkening, 0 to 1."""
+    lone_shadow: Share
+    """How often a cast shadow falls where nobody is in the picture, as of somebody beside the camera, 0 to 1."""
     contact: Share
     """Probability of a contact shadow under a subject that stands in the picture, 0 to 1."""
     contact_strength: Range
@@ -99,6 +104,10 @@ class CaptureParams(Section):
     """Amount of the camera's sharpening, each picture's own."""
     quality: Annotated[tuple[Quality, Quality], AfterValidator(_ordered)]
     """JPEG quality of source and captured background."""
+    video: Annotated[tuple[RateFactor, RateFactor], AfterValidator(_ordered)]
+    """Constant rate factor of H.264 where both went through a video codec first, 0 (fine) to 51."""
+    video_probability: Share
+    """How often they did, 0 to 1. The JPEG that follows is then of a quality that adds nearly nothing."""
 
 
 def warmth_gains(warmth: float) -> NDArray[np.float64]:

@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blocks import row_blocks
-from compositing.camera import STRIDE, metered, streak, uneven
-from compositing.changes import change_thing, refocus
+from compositing.chain.camera import STRIDE, metered, streak, uneven
+from compositing.chain.changes import change_thing, refocus
+from compositing.chain.scene import cut_scene, wrong_scene
+from compositing.chain.sensor import Picture, Sensor, develop
+from compositing.chain.stage import Stage, empty_stage, set_stage
+from compositing.chain.video import filmed
+from compositing.chain.viewpoint import Viewpoint, recapture
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.inputs import Matte
+from compositing.kernels.blocks import row_blocks
+from compositing.kernels.rows import laid_over
 from compositing.light import Float, to_bytes
-from compositing.rows import laid_over
-from compositing.scene import cut_scene
-from compositing.sensor import Picture, Sensor, develop
-from compositing.stage import Stage, empty_stage, set_stage
-from compositing.viewpoint import Viewpoint, recapture
 
 SOURCE_NOISE, PLATE_NOISE = 0, 1
 """Streams of the two independent noise fields."""
@@ -53,19 +54,21 @@ def render(
     pha: Image,
     background: Image,
     second: Matte | None = None,
+    plate: Image | None = None,
     fgr_quality: int = 95,
 ) -> Layers:
     """Make one composite from its plan row, its matte and its background photograph.
 
     ``row``: a PLAN row of plain Python values. ``fgr``: (h, w, 3), ``pha``: (h, w), the matte; ``background``:
-    (H', W', 3), the whole photograph; ``second``: the matte of a second subject where the row names one; all uint8.
-    Everything is float32 until one rounding a layer. Pure: the same arguments give the same bytes. Raises ValueError
-    for an empty matte, a second one that is missing or a crop outside the photograph.
+    (H', W', 3), the whole photograph; ``second``: the matte of a second subject, ``plate``: the photograph of a
+    captured background that is wrong, each where the row names one; all uint8. Everything is float32 until one rounding
+    a layer. Pure: the same arguments give the same bytes. Raises ValueError for an empty matte, a second one or a plate
+    that is missing, or a crop outside the photograph.
     """
     whole = cut_scene(row, background)
     scene = recapture(whole, int(row["margin"]), Viewpoint())
     behind = change_thing(row, refocus(scene, row["focus"]))
-    stage = empty_stage(behind) if row["empty"] else set_stage(row, (fgr, pha), second, behind)
+    stage = empty_stage(row, (fgr, pha), behind) if row["empty"] else set_stage(row, (fgr, pha), second, behind)
     expose = _exposure(row, scene, stage)
     alpha = stage.alpha
     if row["shake"] > 0:
@@ -77,9 +80,9 @@ def render(
         colour, seen = expose(rows)
         source.expose(rows, seen)
         label.expose(rows, colour)
-    light, gains = _plate(row, whole)
-    plate = develop(light, _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE, gains)
-    return _encode(row, source.finished(), plate, label.finished(), to_bytes(alpha), fgr_quality)
+    light, gains = _plate(row, whole if row["plate_locator"] is None else wrong_scene(row, plate))
+    captured = develop(light, _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE, gains)
+    return _encode(row, source.finished(), captured, label.finished(), to_bytes(alpha), fgr_quality)
 
 
 _QUIET = Sensor(noise=0.0, read=0.0, correlation=0.0, tone=0.0, sharpen=0.0)
@@ -154,6 +157,8 @@ def _sensor(row: dict[str, Any], layer: str) -> Sensor:
 
 
 def _encode(row: dict[str, Any], src: Image, bgr: Image, fgr: Image, pha: Image, fgr_quality: int) -> Layers:
+    if row["video"]:
+        src, bgr = (filmed(image, row["video"]) for image in (src, bgr))
     members = {
         "src.jpg": encode_jpeg(src, row["src_quality"]),
         "bgr.jpg": encode_jpeg(bgr, row["bgr_quality"]),

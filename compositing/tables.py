@@ -5,7 +5,7 @@ import pyarrow as pa
 from curation.tables import Table
 
 SETS = ("base", "refine", "valid", "test")
-STRENGTHS = ("train", "exact", "mild", "hard")
+STRENGTHS = ("train", "exact", "mild", "hard", "cases")
 
 FRAMES = Table(
     name="frames",
@@ -42,13 +42,17 @@ FRAMES = Table(
 
 PLAN = Table(
     name="plan",
-    version=3,
+    version=4,
     key=("set", "ordinal"),
     columns={
         "composite_id": (pa.string(), "BLAKE2b-128 of seed, set and ordinal"),
         "set": (pa.string(), "base, refine, valid or test"),
         "ordinal": (pa.int64(), "position in the set, from 0"),
-        "strength": (pa.string(), "perturbation of the captured background: train, exact, mild or hard"),
+        "strength": (pa.string(), "perturbation of the captured background: train, exact, mild, hard; or cases"),
+        "case": (
+            pa.string(),
+            "which hard case of valid or test: empty, shadow, change, camouflage or wrong_plate; null elsewhere",
+        ),
         "split": (pa.string(), "train, valid or test: of both the image and the frame"),
         "width": (pa.int32(), "pixels of the composite"),
         "height": (pa.int32(), "pixels of the composite"),
@@ -69,6 +73,13 @@ PLAN = Table(
         "crop_y": (pa.float32(), "top edge of the background crop"),
         "crop_w": (pa.float32(), "width of the background crop"),
         "crop_h": (pa.float32(), "height of the background crop"),
+        "plate_dataset": (pa.string(), "dataset of a captured background that is wrong altogether; null: it is right"),
+        "plate_locator": (pa.string(), "its locator"),
+        "plate_image_id": (pa.string(), "its content hash"),
+        "plate_crop_x": (pa.float32(), "left edge of its crop, pixels of that image"),
+        "plate_crop_y": (pa.float32(), "top edge of its crop"),
+        "plate_crop_w": (pa.float32(), "width of its crop"),
+        "plate_crop_h": (pa.float32(), "height of its crop"),
         "bgr_flip": (pa.bool_(), "background mirrored left to right"),
         "fgr_flip": (pa.bool_(), "matte mirrored left to right"),
         "fgr_scale": (pa.float32(), "composite pixels per matte pixel"),
@@ -126,6 +137,10 @@ PLAN = Table(
         "object": (pa.bool_(), "the matte's frame shows an object, not a person; a second subject is always a person"),
         "src_quality": (pa.int32(), "JPEG quality of the source"),
         "bgr_quality": (pa.int32(), "JPEG quality of the captured background"),
+        "video": (
+            pa.int32(),
+            "constant rate factor of the H.264 that source and plate went through before JPEG; 0: none did",
+        ),
         "noise_key": (pa.uint64(), "key of the generator that draws the noise fields"),
         "licence": (pa.string(), "licences of background and matte"),
         "source": (pa.string(), "sources of background and matte"),
@@ -133,6 +148,10 @@ PLAN = Table(
         "match": (
             pa.float32(),
             "how far the subject's brightness, colour and contrast are brought to the scene's, 0 to 1",
+        ),
+        "camouflage": (
+            pa.float32(),
+            "how far the subject's clothes take on the scene's local colour behind them, 0 to 1",
         ),
         "despill": (pa.float32(), "share of the green beyond red and blue taken from the subject"),
         "motion": (pa.float32(), "length of the subject's movement during the exposure, pixels"),

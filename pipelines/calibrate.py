@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compositing.calibrate import Box, measure_bytes, outside_alpha
-from compositing.captured import Pair, find_pairs
+from compositing.calibration.captured import Pair, find_pairs
+from compositing.calibration.measure import Box, measure_bytes, outside_alpha
 from compositing.codec import decode_grey_layer
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from compositing.tables import MEASURES
 from curation.storage import writing
 from curation.tables import PEOPLE, by_kind, join_tables, read_table, write_table
@@ -94,7 +94,7 @@ def _captured(pair: Pair, boxes: tuple[Box, ...]) -> dict[str, Any]:
 
 def _rendered(reader: ShardReader, position: int) -> dict[str, Any]:
     members = reader.read_members(position, ("src.jpg", "bgr.jpg", "pha.png"))
-    row = dict.fromkeys(MEASURES.columns) | {"kind": "synthetic", "pair": reader.keys[position]}
+    row = dict.fromkeys(MEASURES.columns) | {"kind": "synthetic", "pair": reader.key(position)}
     try:
         outside = outside_alpha(decode_grey_layer(members["pha.png"]))
         return row | measure_bytes(members["src.jpg"], members["bgr.jpg"], outside) | {"status": "ok"}

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, calibrate, curation, decisions, people, shards
+from pipelines.commands import audit, calibrate, curation, decisions, people, replay, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +32,7 @@ app.command()(calibrate.calibrate)
 app.command()(shards.render)
 app.command()(shards.show)
 app.command()(shards.verify)
+app.command()(replay.replay)
 
 console = Console()
 SCANS = Path(".work/scan")
@@ -81,6 +82,32 @@ def use_full(
     _apply("published" if published else "full")
 
 
+@use_app.command("extra")
+def use_extra(
+    name: Annotated[str, typer.Argument(help="How params.yaml is to call it, such as office")],
+    folder: Annotated[
+        Path, typer.Argument(help="src/, bgr/, pha/ and perhaps fgr/; or KEY.src.jpg, ... in .tar or not")
+    ],
+) -> None:
+    """Register samples of your own for training: captured pairs with an alpha, or shards.
+
+    The folder goes into the git-ignored paths.yaml, its digest into params.yaml. Next: name it in `train_base.extra`.
+    """
+    from pipelines.presets import write_extra
+    from training.extra import find_samples
+
+    samples = find_samples(name, folder)
+    known = sum("fgr" in sample.layers for sample in samples)
+    write_extra(name, folder)
+    _scan_extra(name, folder, rehash=False)
+    console.print(
+        f"{len(samples):,} samples, {known:,} with a foreground. To mix them in, write below train_base:\n"
+        f"  extra: [{{name: {name}, share: 0.1, weight: 0.5}}]",
+        highlight=False,
+        markup=False,
+    )
+
+
 @app.command()
 def scan(
     rehash: Annotated[bool, typer.Option(help="Read files whose time changed but whose size did not")] = False,
@@ -90,34 +117,52 @@ def scan(
     Run it after the raw data changed: `dvc repro` itself never walks them, and does again what the digests touch.
     """
     from pipelines.params import load
-    from pipelines.paths import roots
-    from pipelines.presets import set_value
-    from pipelines.scan import Listing, record
-    from pipelines.scan import scan as walk
+    from pipelines.paths import extra_roots, roots
 
     params = load()
+    for name, root in extra_roots().items():
+        _scan_extra(name, root, rehash)
     if params.data.preset == "sample":
         console.print("The sample needs no scan: its stage stamps what it made.")
         return
     for name, root in roots(params)._asdict().items():
-        before = getattr(params.data, name).digest
-        with console.status(f"{name}: walking {root}") as status:
-            for step in walk(root, SCANS / f"{name}.parquet", rehash, before):
-                if isinstance(step, int):
-                    status.update(f"{name}: {step:,} files")
-        assert isinstance(step, Listing)
-        set_value(f"data.{name}.digest", step.digest)
-        record(step, SCANS / f"{name}.parquet")
-        news = "unchanged" if step.digest == before else f"digest {step.digest}"
+        digest = getattr(params.data, name).digest
+        _scan(name, root, SCANS / f"{name}.parquet", rehash, digest, f"data.{name}.digest")
+
+
+def _scan_extra(name: str, root: Path, rehash: bool) -> None:
+    from pipelines.params import load
+    from pipelines.presets import set_value
+
+    known = load().extra.get(name)
+    if known is None:
+        set_value(f"extra.{name}", {"digest": None})
+    digest = None if known is None else known.digest
+    _scan(name, root, SCANS / f"extra-{name}.parquet", rehash, digest, f"extra.{name}.digest")
+
+
+def _scan(name: str, root: Path, cache: Path, rehash: bool, before: str | None, key: str) -> None:
+    from pipelines.presets import set_value
+    from pipelines.scan import Listing, record
+    from pipelines.scan import scan as walk
+
+    with console.status(f"{name}: walking {root}") as status:
+        for step in walk(root, cache, rehash, before):
+            if isinstance(step, int):
+                status.update(f"{name}: {step:,} files")
+    assert isinstance(step, Listing)
+    set_value(key, step.digest)
+    record(step, cache)
+    news = "unchanged" if step.digest == before else f"digest {step.digest}"
+    console.print(
+        f"{name}: {step.files:,} files, {step.bytes / 1e9:.1f} GB; "
+        f"{step.added:,} new, {step.changed:,} changed, {step.removed:,} gone; {news}"
+    )
+    if step.suspicious:
         console.print(
-            f"{name}: {step.files:,} files, {step.bytes / 1e9:.1f} GB; "
-            f"{step.added:,} new, {step.changed:,} changed, {step.removed:,} gone; {news}"
+            f"  {len(step.suspicious):,} files have another time but the same size, such as "
+            f"{step.suspicious[0]}; 'cleanplate scan --rehash' reads them"
         )
-        if step.suspicious:
-            console.print(
-                f"  {len(step.suspicious):,} files have another time but the same size, such as "
-                f"{step.suspicious[0]}; 'cleanplate scan --rehash' reads them"
-            )
 
 
 @app.command()

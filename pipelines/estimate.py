@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
+from compositing.plan.cases import CASES
 from pipelines.params import Params
 
 # Bytes a pixel of one composite, all four layers, averaged over rendered sample and real sets.
@@ -51,13 +52,13 @@ class Estimate(NamedTuple):
 
 
 def composites(params: Params) -> dict[str, int]:
-    """Composites in each set; valid and test come in three strengths."""
+    """Composites in each set; valid and test come in three strengths, and their hard cases on top."""
     plan = params.plan
     return {
         "base": plan.base.count,
         "refine": plan.refine.count,
-        "valid": 3 * plan.valid.count,
-        "test": 3 * plan.test.count,
+        "valid": 3 * plan.valid.count + len(CASES) * plan.cases.valid,
+        "test": 3 * plan.test.count + len(CASES) * plan.cases.test,
     }
 
 

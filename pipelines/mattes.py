@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from compositing.mattes import ClipTask, gather, store_clip
+from compositing.mattes.clip import ClipTask, gather, store_clip
+from compositing.mattes.videomatte import find_clips, find_objects, split_clips
 from compositing.tables import FRAMES
-from compositing.videomatte import find_clips, find_objects, split_clips
 from curation.storage import open_store
 from curation.tables import write_table
 from pipelines.engine import run_parts

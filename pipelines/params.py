@@ -8,14 +8,14 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from compositing.pairing import PlanParams
-from compositing.shards import RenderParams
-from compositing.videomatte import MattesParams
+from compositing.mattes.videomatte import MattesParams
+from compositing.plan.pairing import PlanParams
+from compositing.shards.reader import RenderParams
 from curation.config import Section
 from curation.detectors.build import DetectParams
 from curation.filters import CurateParams
 from curation.index import IndexParams
-from pipelines.report import ReportParams
+from pipelines.page.config import ReportParams
 from training.config import EvaluateParams, ExportParams, TrainParams
 
 PARAMS = Path("params.yaml")
@@ -60,6 +60,13 @@ class DataParams(Section):
     """Mattes."""
 
 
+class ExtraData(Section):
+    """What is known of an extra source without walking it."""
+
+    digest: str | None
+    """Listing digest, written by ``cleanplate scan``."""
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -71,6 +78,8 @@ class Params(Section):
     mattes: MattesParams
     plan: PlanParams
     render: RenderParams
+    extra: dict[str, ExtraData]
+    """Sources of samples that were not rendered here, by name; paths.yaml says where they lie."""
     train_base: TrainParams
     train_refine: TrainParams
     evaluate: EvaluateParams

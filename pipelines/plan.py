@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from compositing.coverage import Coverage
-from compositing.pairing import plan_chunks
+from compositing.plan.coverage import Coverage
+from compositing.plan.pairing import plan_chunks
 from compositing.tables import FRAMES, PLAN
 from curation.tables import VERDICTS, read_table, write_chunks
 from pipelines.stage import Stage, run

@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from curation.storage import writing
 from pipelines.params import PARAMS, parse
-from pipelines.paths import PATHS
+from pipelines.paths import PATHS, extra_roots
 
 Preset = Literal["sample", "full", "published"]
 """``published`` is ``full`` with the ranges of Background Matting V2's own training, mixed in display values."""
@@ -42,12 +42,16 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
 def use(name: Preset, path: Path = PARAMS) -> list[Change]:
     """Write a preset to params.yaml and return what changed against the file that was there.
 
-    The digests of a scan survive going to the same preset again.
+    The digests of a scan survive going to the same preset again; extra sources survive any change.
     """
     yaml = YAML(typ="safe", pure=True)
     text = preset_text(name)
     after = flatten(yaml.load(text))
-    before = flatten(yaml.load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    old = yaml.load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if old.get("extra"):
+        text = _set(text, "extra", old["extra"])
+        after = flatten(yaml.load(text))
+    before = flatten(old)
     if before.get("data.preset") == name:
         for key in ("data.places365.digest", "data.videomatte.digest"):
             if before.get(key):
@@ -65,10 +69,26 @@ def write_roots(places365: Path, videomatte: Path, path: Path = Path(PATHS)) -> 
     for name, root in (("--places365", places365), ("--videomatte", videomatte)):
         if not root.is_dir():
             raise FileNotFoundError(f"{name}: '{root}' is not a folder; give the dataset's own folder")
+    _write_paths({"places365": str(places365.resolve()), "videomatte": str(videomatte.resolve())}, path)
+
+
+def write_extra(name: str, root: Path, path: Path = Path(PATHS)) -> None:
+    """Write the folder of an extra source into paths.yaml. Raises FileNotFoundError where it is none."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"'{root}' is not a folder; give the folder of the source '{name}'")
+    known = {key: str(folder) for key, folder in extra_roots(path).items()}
+    _write_paths({"extra": known | {name: str(root.resolve())}}, path)
+
+
+def _write_paths(values: dict[str, Any], path: Path) -> None:
+    """Set keys of paths.yaml and keep the others."""
     yaml = YAML()
+    before = (yaml.load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
     with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write("# Where the raw datasets are on this machine. Not in git.\n")
-        yaml.dump({"places365": str(places365.resolve()), "videomatte": str(videomatte.resolve())}, file)
+        if not before:
+            file.write("# Where the raw datasets are on this machine. Not in git.\n")
+        before.update(values)
+        yaml.dump(before, file)
 
 
 def set_value(key: str, value: Any, path: Path = PARAMS) -> None:

@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 from compositing.inputs import InputRoots
-from compositing.space import check_disk, estimated_bytes
-from compositing.tables import PLAN, SHARDS
-from compositing.writer import gather, render_shard, shard_tasks
-from curation.tables import read_table, write_table
+from compositing.shards.space import check_disk, estimated_bytes
+from compositing.shards.writer import gather, render_shard, shard_tasks
+from compositing.tables import SHARDS
+from curation.tables import write_chunks
 from pipelines.engine import run_parts
 from pipelines.paths import roots
 from pipelines.stage import Stage, run
@@ -25,8 +25,8 @@ log = logging.getLogger("cleanplate.render")
 def body(stage: Stage, share: Share | None = None) -> None:
     """Render every shard that is not there yet and publish shards and index; of a share, only render."""
     params, raw = stage.params.render, roots(stage.params)
-    tasks = shard_tasks(PLAN_TABLE, FRAME_TABLE, InputRoots(raw.places365, FRAME_STORE, raw.videomatte), params)
-    needed = estimated_bytes(read_table(PLAN, PLAN_TABLE), params)
+    tasks = shard_tasks(PLAN_TABLE, FRAME_TABLE, InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte), params)
+    needed = estimated_bytes(PLAN_TABLE, params)
     made = sum(file.stat().st_size for file in stage.work.parts.rglob("*") if file.is_file())
     log.info("%d shards, about %.2f GB", len(tasks), needed / 1e9)
     check_disk(max(0, needed - made), [stage.work.folder, SHARD_FOLDER])
@@ -39,7 +39,7 @@ def body(stage: Stage, share: Share | None = None) -> None:
     parts = run_parts(tasks, render_shard, stage.work.parts, "rendering shards")
     shards = gather(tasks, parts)
     index = stage.work.folder / SHARD_TABLE.name
-    write_table(SHARDS, shards.index, index)
+    write_chunks(SHARDS, shards.table(), index)
     stage.work.link_tree(shards.files, SHARD_FOLDER)
     stage.work.link_file(index, SHARD_TABLE)
     stage.write_metrics(shards.metrics)

@@ -1,33 +1,16 @@
 """The ``report`` stage: the page a person reads."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from curation.config import Section
-
-if TYPE_CHECKING:
-    from pipelines.stage import Stage
-
-
-class ReportParams(Section):
-    """Parameters of the ``report`` stage."""
-
-    backgrounds: int
-    """Kept backgrounds shown, and half as many for each reason of rejection."""
-    composites: int
-    """Composites of each training set shown with their layers."""
-    blur_people: bool
-    """Blur the people in rejected photographs."""
+from curation.storage import writing
+from pipelines.page.build import page
+from pipelines.params import PARAMS
+from pipelines.paths import roots
+from pipelines.stage import METRICS, Stage, log, run
 
 
-def body(stage: "Stage") -> None:
+def body(stage: Stage) -> None:
     """Write report/report.html from everything that was made."""
-    from curation.storage import writing
-    from pipelines.page.build import page
-    from pipelines.params import PARAMS
-    from pipelines.paths import roots
-    from pipelines.stage import METRICS, log
-
     try:
         places365 = roots(stage.params).places365
     except FileNotFoundError as error:  # a teammate who pulled the outputs has no raw data
@@ -43,6 +26,4 @@ def body(stage: "Stage") -> None:
 
 
 if __name__ == "__main__":
-    from pipelines.stage import run
-
     run("report", body)

@@ -14,7 +14,7 @@ scans take turns. What that cannot see is an old copy of a file that was changed
 rows come out the same, nothing after it runs.)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,6 +94,11 @@ def scan(root: Path, cache: Path, rehash: bool = False, agreed: str | None = Non
     yield Listing(digest, table.num_rows, total, added, len(place) - met, changed, suspicious, table)
 
 
+def tree_digest(root: Path) -> str:
+    """The base of a folder's digest, from names and sizes alone."""
+    return _base((locator_of(entry.path), entry.size) for entry in LocalStore(root).list())
+
+
 def record(listing: Listing, cache: Path) -> None:
     """Keep a listing for the next scan.
 
@@ -118,9 +123,12 @@ def _hash(path: Path) -> str | None:
         return None
 
 
+def _base(pairs: Iterable[tuple[str | int | None, str | int | None]]) -> str:
+    return item_id(*(word for pair in pairs for word in pair if word is not None))
+
+
 def _digest(rows: dict[str, list[str | int | None]], agreed: str | None, in_place: bool) -> str:
-    pairs = zip(rows["path"], rows["size"], strict=True)
-    base = item_id(*(word for pair in pairs for word in pair if word is not None))
+    base = _base(zip(rows["path"], rows["size"], strict=True))
     if agreed is not None and agreed.partition("+")[0] == base and not in_place:
         return agreed
     read = [(path, content) for path, content in zip(rows["path"], rows["content"], strict=True) if content is not None]

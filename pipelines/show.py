@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
 from compositing.inputs import InputRoots, Inputs
-from compositing.planrows import needed_frames
+from compositing.plan.planrows import needed_frames
+from compositing.plan.words import describe
 from compositing.render import render
-from compositing.shards import Sample, ShardReader, decode_sample
+from compositing.shards.reader import Sample, ShardReader, decode_sample
 from compositing.tables import PLAN
-from compositing.words import describe
 from curation.tables import read_table
 from pipelines.page.pictures import Image as Pixels
 from pipelines.page.pictures import fit
@@ -78,14 +78,14 @@ def load(params: Params, data: Path, row: dict[str, Any]) -> Shown:
     try:
         raw = roots(params)
         wanted = needed_frames(data / "frames.parquet", _table_of(row))
-        inputs = Inputs(InputRoots(raw.places365, data / "frames", raw.videomatte), wanted)
+        inputs = Inputs(InputRoots(raw.backgrounds, data / "frames", raw.videomatte), wanted)
         members = render(row, *inputs.load(row), params.render.fgr_quality).members
         return Shown(decode_sample(members), "rendered from the plan")
     except (OSError, ValueError) as error:
         missing = error
     try:
         reader = ShardReader(data / "shards", data / "shards.parquet", row["set"])
-        position = reader.keys.index(row["composite_id"])
+        position = int(np.searchsorted(reader.ordinals, row["ordinal"]))
         return Shown(reader.read(position), f"read from the shards ({missing})")
     except (OSError, ValueError) as error:
         raise FileNotFoundError(

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compositing.inputs import InputRoots
-from compositing.verify import Damage, ShardRows, check_shard, extra_files, shards_of
-from compositing.writer import RenderError, render_shard, shard_tasks
+from compositing.shards.verify import Damage, ShardSpan, check_shard, extra_files, rows_of, shards_of
+from compositing.shards.writer import RenderError, render_shard, shard_tasks
+from compositing.tables import LAYERS
 from curation.identity import file_id
+from curation.tables import part_length
 from pipelines.engine import PartError, run_parts
 from pipelines.params import Params
 from pipelines.paths import roots
 from pipelines.work import file_md5
 
 PLAN, FRAMES, FRAME_STORE = Path("data/plan.parquet"), Path("data/frames.parquet"), Path("data/frames")
-CHUNK = 4
+CHUNK = 64
+"""Shards of a part at most: each part reads a row group of the table."""
 PART = "damage.json"
 
 
@@ -29,7 +32,8 @@ class RepairError(ValueError):
 
 class _Task(NamedTuple):
     folder: Path
-    shards: tuple[ShardRows, ...]
+    table: Path
+    shards: tuple[ShardSpan, ...]
 
 
 class Verified(NamedTuple):
@@ -41,21 +45,22 @@ class Verified(NamedTuple):
 
 
 def verify(folder: Path, table: Path) -> Verified:
-    """Compare every shard below ``folder`` with the SHARDS table. Raises as :func:`compositing.verify.shards_of`."""
+    """Compare the shards below ``folder`` with their table. Raises as :func:`compositing.shards.verify.shards_of`."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing; run 'dvc repro render' or 'dvc pull' to get the shards")
     known = shards_of(table)
-    chunks = [tuple(known[first : first + CHUNK]) for first in range(0, len(known), CHUNK)]
+    length = part_length(len(known), CHUNK)
+    chunks = [tuple(known[first : first + length]) for first in range(0, len(known), length)]
     with tempfile.TemporaryDirectory() as parts:
-        tasks = {f"{number:06d}": _Task(folder, chunk) for number, chunk in enumerate(chunks)}
+        tasks = {f"{number:06d}": _Task(folder, table, chunk) for number, chunk in enumerate(chunks)}
         made = run_parts(tasks, _check, Path(parts), "verifying shards")
         damage = [Damage(*item) for part in made for item in json.loads((part / PART).read_text(encoding="utf-8"))]
     damage += extra_files(folder, (each.shard for each in known))
-    return Verified(len(known), len({row["composite_id"] for each in known for row in each.rows}), damage)
+    return Verified(len(known), sum(each.stop - each.first for each in known) // len(LAYERS), damage)
 
 
 def _check(task: _Task, folder: Path) -> None:
-    found = [damage for expected in task.shards for damage in check_shard(task.folder, expected)]
+    found = [damage for expected in rows_of(task.table, task.shards) for damage in check_shard(task.folder, expected)]
     (folder / PART).write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -71,7 +76,7 @@ def repair(params: Params, folder: Path, table: Path, damaged: set[str]) -> dict
     """
     expected = {each.shard: each.digest for each in shards_of(table) if each.shard in damaged}
     raw = roots(params)
-    known = shard_tasks(PLAN, FRAMES, InputRoots(raw.places365, FRAME_STORE, raw.videomatte), params.render)
+    known = shard_tasks(PLAN, FRAMES, InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte), params.render)
     tasks = {key: task for key, task in known.items() if task.name in expected}
     unknown = sorted(set(expected) - {task.name for task in tasks.values()})
     if unknown:

@@ -79,11 +79,15 @@ def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path
     return item_id(*parts)[:16]
 
 
-def code_digest(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> str:
-    """Hash the code that ``dvc.yaml`` says the stage depends on, without its data and parameters."""
+def code_digests(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> dict[str, str]:
+    """Hash each file or folder of code that ``dvc.yaml`` says the stage depends on, without its data and parameters."""
     deps = [str(dep) for dep in _load_yaml(dvc_yaml)["stages"][stage]["deps"]]
-    code = [dep for dep in deps if dep.split("/")[0] in CODE_FOLDERS]
-    return item_id(*(word for dep in code for word in (dep, _digest(Path(dep)))))
+    return {dep: _digest(Path(dep)) for dep in deps if dep.split("/")[0] in CODE_FOLDERS}
+
+
+def code_digest(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> str:
+    """Hash all of :func:`code_digests`."""
+    return item_id(*(word for item in code_digests(stage, dvc_yaml).items() for word in item))
 
 
 def file_md5(path: Path) -> str:

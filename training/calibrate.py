@@ -28,11 +28,11 @@ def calibrate(fabric: Fabric, network: BaseNetwork, batches: Iterable[Batch], ra
     leaves out.
 
     The network runs as it does in evaluation, without dropout. A layer that gets nothing to do (a refiner without a
-    patch to refine) keeps its statistics, and so does a frozen encoder. Training
-    itself never reads them, so this changes no later step.
+    patch to refine) keeps its statistics, and so do frozen parts. Training itself never reads them, so this changes no
+    later step.
     """
     was_training = network.training
-    frozen = set(network.backbone.modules()) if network.backbone_frozen else set()
+    frozen = {module for part in network.frozen for module in network.get_submodule(part).modules()}
     norms = [module for module in network.modules() if isinstance(module, BatchNorm) and module not in frozen]
     before = [
         (norm.momentum, norm.synced, {name: value.clone() for name, value in norm.named_buffers()}) for norm in norms

@@ -5,20 +5,27 @@ Rates, the order of samples, augmentation and dropout hang on (seed, step) alone
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from curation.storage import writing
 
-KEPT = 2
+KEPT = 3
 VERSION = 1
+
+log = logging.getLogger("cleanplate.train")
+
+
+class ChangedError(ValueError):
+    """A checkpoint was made with another configuration or other data; the message says which."""
 
 
 class Checkpoint(NamedTuple):
@@ -34,10 +41,14 @@ class Checkpoint(NamedTuple):
     """State of the loss scaler of 16-bit floats, empty without one."""
     made_with: dict[str, Any]
     """Configuration and data."""
+    changes: tuple[dict[str, Any], ...] = ()
+    """What was changed in mid-run: ``step``, and ``changed``, a line each."""
+    partial: bool = False
+    """Whether tensors may be missing or have other shapes, since the configuration changed."""
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint under its final name only when it is whole; the last two stay, older ones go."""
+    """Write a checkpoint under its final name only when it is whole; the last three stay, older ones go."""
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     header = {name: value for name, value in checkpoint._asdict().items() if name != "tensors"}
     header["version"] = VERSION
@@ -64,11 +75,12 @@ def newest_step(folder: Path) -> int:
     return int(path.stem.removeprefix("step-")) if path else 0
 
 
-def load(path: Path, made_with: Mapping[str, Any]) -> Checkpoint:
-    """Read a checkpoint made with the same configuration and data.
+def read(path: Path, tensors: bool = True) -> Checkpoint:
+    """Read a checkpoint, whatever it was made with, with or without its tensors.
 
     Raises:
-        ValueError: it was made with others, which are named, or it is no checkpoint.
+        ValueError: it is no checkpoint, or of another version.
+        SafetensorError: it is damaged.
     """
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("checkpoint")
@@ -77,16 +89,74 @@ def load(path: Path, made_with: Mapping[str, Any]) -> Checkpoint:
         header = json.loads(text)
         if header.pop("version") != VERSION:
             raise ValueError(f"{path} was written by another version of cleanplate; remove it to start over")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    expected = json.loads(json.dumps(dict(made_with)))
-    different = [
-        f"{name} was {header['made_with'].get(name)!r}, now {expected.get(name)!r}"
-        for name in sorted(set(expected) | set(header["made_with"]))
-        if header["made_with"].get(name) != expected.get(name)
-    ]
+        header["changes"] = tuple(header.get("changes", ()))
+        found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    return Checkpoint(tensors=found, **header)
+
+
+def newest_header(folder: Path) -> tuple[Path, Checkpoint] | None:
+    """The newest checkpoint that is whole and can be read, without its tensors; None where there is none."""
+    for path in reversed(_all(folder)):
+        try:
+            return path, read(path, tensors=False)
+        except (SafetensorError, ValueError) as error:
+            log.warning("%s is passed over: %s", path, error)
+    return None
+
+
+def load(path: Path, made_with: Mapping[str, Any]) -> Checkpoint:
+    """Read a checkpoint made with the same configuration and data.
+
+    Raises:
+        ChangedError: it was made with others, which are named.
+        ValueError, SafetensorError: as :func:`read`.
+    """
+    found = read(path)
+    different = differences(found.made_with, made_with)
     if different:
-        raise ValueError(f"{path} cannot be resumed: {'; '.join(different)}; remove {path.parent} to start over")
-    return Checkpoint(tensors=tensors, **header)
+        raise ChangedError(f"{path} cannot be resumed: {'; '.join(different)}; remove {path.parent} to start over")
+    return found
+
+
+def load_newest(folder: Path, made_with: Mapping[str, Any]) -> Checkpoint | None:
+    """Read the newest checkpoint that is whole, or None where there is none. Raises as :func:`load`."""
+    for path in reversed(_all(folder)):
+        try:
+            return load(path, made_with)
+        except SafetensorError as error:
+            # A file is renamed when it is whole, but a disk that loses power may still lose its end.
+            log.warning("%s is damaged (%s); looking for the one before it", path, error)
+    return None
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs, a line a key: ``rates.decoder: 0.001 -> 0.002``."""
+    before, after = dict(_flat(json.loads(json.dumps(dict(old))))), dict(_flat(json.loads(json.dumps(dict(new)))))
+    missing = object()
+
+    def shown(values: Mapping[str, Any], name: str) -> str:
+        return json.dumps(values[name]) if name in values else "(none)"
+
+    return [
+        f"{name}: {shown(before, name)} -> {shown(after, name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name, missing) != after.get(name, missing)
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def adopt(path: Path, folder: Path, made_with: Mapping[str, Any], changed: list[str], partial: bool) -> Path:
+    """Copy a checkpoint of another run into ``folder``, as this run's own, noting what changed from here on."""
+    found = read(path)
+    changes = (*found.changes, {"step": found.step, "changed": changed}) if changed else found.changes
+    return save(folder, found._replace(made_with=dict(made_with), changes=changes, partial=partial))
 
 
 def gather(network: nn.Module, optimizer: Optimizer, average: nn.Module | None) -> dict[str, Tensor]:
@@ -101,17 +171,49 @@ def gather(network: nn.Module, optimizer: Optimizer, average: nn.Module | None) 
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
-def restore(tensors: Mapping[str, Tensor], network: nn.Module, optimizer: Optimizer, average: nn.Module | None) -> None:
-    """Put back what :func:`gather` took, on the device and in the memory format of the network's parameters."""
-    network.load_state_dict(_below(tensors, "network."))
+def restore(
+    tensors: Mapping[str, Tensor],
+    network: nn.Module,
+    optimizer: Optimizer,
+    average: nn.Module | None,
+    partial: bool = False,
+) -> None:
+    """Put back what :func:`gather` took, on the device and in the memory format of the network's parameters.
+
+    With ``partial`` only what fits by name and shape is put back, and the log says how much that is.
+
+    Raises:
+        ValueError: a tensor is missing or has another shape; with ``partial``: none of the network's fits.
+    """
+    _load(network, _below(tensors, "network."), partial, "weights")
     if average is not None:
-        average.load_state_dict(_below(tensors, "average."))
+        # An average that was switched on in mid-run starts from the weights.
+        kept = _below(tensors, "average.") or (network.state_dict() if partial else {})
+        _load(average, kept, partial, "averaged weights")
     states = _below(tensors, "optimizer.")
+    learning = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in network.named_parameters():
         state = _below(states, f"{name}.")
+        if partial and (
+            id(parameter) not in learning
+            or any(value.ndim and value.shape != parameter.shape for value in state.values())
+        ):
+            continue
         # A moment must lie in memory as its parameter does: the fused update walks both without looking at strides.
         if state:
             optimizer.state[parameter] = {key: _like(parameter, value) for key, value in state.items()}
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], partial: bool, what: str) -> None:
+    wanted = module.state_dict()
+    fitting = {n: t for n, t in tensors.items() if n in wanted and wanted[n].shape == t.shape}
+    if len(fitting) < len(wanted) or (len(fitting) < len(tensors) and not partial):
+        odd = sorted((wanted.keys() | tensors.keys()) - fitting.keys())
+        words = f"{len(fitting)} of {len(wanted)} {what} of the checkpoint fit, not {', '.join(odd[:3])}"
+        if not partial or not fitting:
+            raise ValueError(f"{words}{' and more' if len(odd) > 3 else ''}; set CLEANPLATE_RESUME=fresh to start over")
+        log.warning("%s", words)
+    module.load_state_dict(fitting, strict=False)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

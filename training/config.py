@@ -1,6 +1,6 @@
 """The parameters of training, evaluation and export; here, so that reading them needs no torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,17 +20,52 @@ class RateParams(Section):
     """Refiner; unused by the base network."""
 
 
+class LossParams(Section):
+    """What the terms of the loss count; 0 leaves one out."""
+
+    pha: float = Field(ge=0)
+    """Mean absolute difference of alpha."""
+    grad: float = Field(ge=0)
+    """The same of alpha's Sobel gradient."""
+    fgr: float = Field(ge=0)
+    """The same of the foreground where alpha is above 0."""
+    err: float = Field(ge=0)
+    """Mean squared difference of the error map from alpha's absolute error."""
+    lap: float = Field(ge=0)
+    """Mean absolute difference of the Laplacian pyramids of alpha, five levels; no term of the published recipe."""
+    soft: float = Field(ge=0)
+    """How much more a pixel of soft alpha (above 0 and below 1) counts in ``pha``; 1: twice as much."""
+
+
+class ExtraParams(Section):
+    """A source of samples that were not rendered here, mixed into training."""
+
+    name: str
+    """Its key in the section ``extra``, and in paths.yaml below ``extra``."""
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Share of all samples that training sees."""
+    weight: Annotated[float, Field(gt=0, le=1)]
+    """Weight of its samples' loss; rendered ones have 1. Below 1 where alpha is machine-made."""
+
+
 class TrainParams(Section):
     """Parameters of the ``train_base`` and ``train_refine`` stages."""
 
     backbone: Literal["mobilenetv2", "resnet50", "resnet101"]
     """Encoder."""
-    freeze_backbone: bool
-    """Leave the encoder as it is: its weights and its batch norm's statistics."""
+    freeze: tuple[Literal["backbone", "aspp", "decoder", "refiner"], ...]
+    """Parts left as ``init`` has them, their batch norm's statistics too; ``[]``: all learn."""
     init: str | None
     """Weights to start from (safetensors); null: from scratch (base) or from the base stage (refine)."""
+    start: Literal["shaped", "published"]
+    """Weights from scratch: shaped so that little training gets far, or drawn as the published code draws them."""
+    difference: Literal["none", "raw", "matched"]
+    """Whether the network is also shown how far source and captured background are apart: not (as published), by
+    channel, or by channel after a gain and with small shifts forgiven. Published weights start any of the three."""
     data: Literal["shards", "plan"]
     """Read the rendered shards, or render live from the plan."""
+    extra: tuple[ExtraParams, ...]
+    """Other sources to mix in, such as captured pairs with machine-made alpha; ``[]``: none."""
     seed: int
     """Seed of initialisation, order and augmentation."""
     steps: int
@@ -39,16 +74,25 @@ class TrainParams(Section):
     """Samples a step, over all devices."""
     crop: tuple[int, int]
     """Smallest and largest side of the random crops, pixels, multiples of 4; one size a batch, in steps of up to 64."""
+    crop_growth: float = Field(ge=0, le=1)
+    """Share of the run over which crops grow from the smallest size to all sizes; 0: all from the start."""
     optimizer: Literal["adam", "adamw"]
     """Update rule."""
-    schedule: Literal["constant", "onecycle"]
-    """Learning rate over the run."""
+    schedule: Literal["constant", "onecycle", "cosine"]
+    """Learning rate over the run, after ``warmup`` steps of a straight climb: constant, or falling along half a cosine
+    to 1/1000; onecycle has a climb of its own over the first tenth, and no warmup."""
+    warmup: int = Field(ge=0)
+    """Steps of climb with ``constant`` and ``cosine``."""
     rates: RateParams
     """Peak learning rates."""
     weight_decay: float
     """Decoupled for adamw."""
     clip: float | None
     """Largest gradient norm; null: unclipped."""
+    dropout: float = Field(ge=0, lt=1)
+    """Share of the values that atrous pooling's projection drops in training; 0.5 as published."""
+    losses: LossParams
+    """Weights of the loss terms."""
     ema: float | None
     """Decay of the averaged weights that are validated and saved; null: no average."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -61,6 +105,8 @@ class TrainParams(Section):
     """CPU threads a process; recorded, since sums depend on it."""
     validate_every: int
     """Steps between validations."""
+    images_every: Annotated[int, Field(ge=1)] | None
+    """Steps between pictures of predictions, drawn when the network is validated, and at the last; null: none."""
     checkpoint_every: int
     """Steps between checkpoints."""
     backbone_scale: float
@@ -73,6 +119,14 @@ class TrainParams(Section):
     """Refine: smallest error in thresholding mode."""
     refine_kernel_size: Literal[1, 3]
     """Refine: kernel of the refiner's convolutions."""
+    diverge: float | None
+    """Stop where the last 5 losses' median is so many robust standard deviations above the last 100; null: never."""
+    accumulate: int
+    """Equal parts of a batch that are run one after the other to save memory; batch norm sees a part at a time."""
+    compile: bool
+    """Run through torch.compile: a slow start, other rounding; needs a C++ compiler."""
+    checkpointing: bool
+    """Compute activations again in the backward pass: less memory, more time, the same weights."""
 
 
 class EvaluateParams(Section):

@@ -7,7 +7,7 @@ number of loader processes, not on what ran before. A run that was killed goes o
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from curation.identity import rng
 from training.interrupt import outlive_sigterm
 
@@ -28,6 +28,14 @@ class Reader(Protocol):
 
     def read(self, position: int, recipe: bool = True) -> Sample:
         """The sample at a position, 0 to len - 1, with or without its recipe."""
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A reader whose samples do not all count the same: a :class:`training.mixing.Mixture`."""
+
+    def weights(self, position: int) -> tuple[float, float]:
+        """Weight of a sample's loss, and of the foreground's term in it."""
 
 
 class Draw(NamedTuple):
@@ -56,6 +64,8 @@ class Batch(NamedTuple):
     """(B, H, W, 1) uint8: true alpha."""
     positions: Tensor
     """(B,) int64: the samples' positions in their reader, to name them in an error."""
+    weights: Tensor
+    """(B, 2) float32: weight of each sample's loss, and of the foreground's term in it."""
 
 
 class Images(NamedTuple):
@@ -69,14 +79,21 @@ class Images(NamedTuple):
     """(B, 3, H, W)."""
     pha: Tensor
     """(B, 1, H, W)."""
+    weights: Tensor
+    """(B, 2), as in :class:`Batch`, in the CPU's memory."""
+
+
+EQUAL = (1.0, 1.0)
+"""Weights of a sample that counts as any other."""
 
 
 class Order:
     """An endless order of samples: each epoch is a permutation of its own, fixed by (seed, epoch)."""
 
-    def __init__(self, seed: int, size: int) -> None:
+    def __init__(self, seed: int, size: int, stream: str = "order") -> None:
         self.seed = seed
         self.size = size
+        self.stream = stream
         self._epochs: dict[int, NDArray[np.int64]] = {}
 
     def position(self, number: int) -> int:
@@ -85,7 +102,7 @@ class Order:
         if epoch not in self._epochs:
             # A batch may straddle two epochs: the last two stay.
             self._epochs = {e: p for e, p in self._epochs.items() if e == epoch - 1}
-            self._epochs[epoch] = rng(self.seed, "order", epoch).permutation(self.size)
+            self._epochs[epoch] = rng(self.seed, self.stream, epoch).permutation(self.size)
         return int(self._epochs[epoch][at])
 
 
@@ -93,11 +110,20 @@ class Steps(Sampler[list[Draw]]):
     """What each step from ``first`` to ``last`` - 1 reads.
 
     Every batch is full: the last of an epoch runs on into the next. ``rank`` of ``world`` devices takes every
-    ``world``-th slot, so that all of them together see the same samples as one.
+    ``world``-th slot, so that all of them together see the same samples as one. Crops grow over the first ``grow``
+    steps.
     """
 
     def __init__(
-        self, order: Order, batch: int, crop: tuple[int, int], first: int, last: int, rank: int = 0, world: int = 1
+        self,
+        order: Order,
+        batch: int,
+        crop: tuple[int, int],
+        first: int,
+        last: int,
+        rank: int = 0,
+        world: int = 1,
+        grow: int = 0,
     ) -> None:
         self.order = order
         self.batch = batch
@@ -106,6 +132,7 @@ class Steps(Sampler[list[Draw]]):
         self.last = last
         self.rank = rank
         self.world = world
+        self.grow = grow
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -116,7 +143,7 @@ class Steps(Sampler[list[Draw]]):
 
     def draws(self, step: int) -> list[Draw]:
         """The samples of one step, with one crop size for all of them."""
-        height, width = crop_size(self.crop, self.order.seed, step)
+        height, width = crop_size(self.crop, self.order.seed, step, self.grow)
         return [
             Draw(step, slot, self.order.position(step * self.batch + slot), height, width)
             for slot in range(self.rank, self.batch, self.world)
@@ -128,11 +155,15 @@ CROP_STRIDE = 64
 with one of any multiple of 4 each step, a step of the sample's base network took 1.4 times as long."""
 
 
-def crop_size(crop: tuple[int, int], seed: int, step: int) -> tuple[int, int]:
-    """Height and width of a step's crops: multiples of 4, of few spread evenly from ``crop[0]`` to ``crop[1]``."""
+def crop_size(crop: tuple[int, int], seed: int, step: int, grow: int = 0) -> tuple[int, int]:
+    """Height and width of a step's crops: multiples of 4, of few spread evenly from ``crop[0]`` to ``crop[1]``.
+
+    Before step ``grow`` only the smaller of them: the smallest at step 0, more and more until then.
+    """
     low, high = crop
     stops = math.ceil((high - low) / CROP_STRIDE)
-    drawn = rng(seed, "crop", step).integers(stops, size=2, endpoint=True)
+    largest = stops * step // grow if step < grow else stops
+    drawn = rng(seed, "crop", step).integers(largest, size=2, endpoint=True)
     height, width = (low + 4 * round((high - low) * int(stop) / max(1, stops) / 4) for stop in drawn)
     return height, width
 
@@ -186,18 +217,21 @@ class Crops(Dataset[tuple[Any, ...]]):
     def __getitem__(self, draw: Draw) -> tuple[Any, ...]:
         sample = self.reader.read(draw.position, recipe=False)
         layers = augment(sample, rng(self.seed, "augment", draw.step, draw.slot), draw.height, draw.width)
-        return (*layers, draw.position)
+        weights = self.reader.weights(draw.position) if isinstance(self.reader, Weighted) else EQUAL
+        return (*layers, draw.position, weights)
 
 
 def _collate(samples: Sequence[tuple[Any, ...]]) -> Batch:
-    *layers, positions = zip(*samples, strict=True)
+    *layers, positions, weights = zip(*samples, strict=True)
     src, bgr, fgr, pha = (torch.from_numpy(np.stack(layer)) for layer in layers)
-    return Batch(src, bgr, fgr, pha, torch.tensor(positions))
+    return Batch(src, bgr, fgr, pha, torch.tensor(positions), torch.tensor(weights, dtype=torch.float32))
 
 
 def to_batch(samples: Sequence[Sample], positions: Sequence[int]) -> Batch:
     """Whole samples of one size as a batch."""
-    return _collate([(s.src, s.bgr, s.fgr, s.pha[..., None], p) for s, p in zip(samples, positions, strict=True)])
+    return _collate(
+        [(s.src, s.bgr, s.fgr, s.pha[..., None], p, EQUAL) for s, p in zip(samples, positions, strict=True)]
+    )
 
 
 def loader_count() -> int:
@@ -245,4 +279,5 @@ def to_images(batch: Batch, device: torch.device | str = "cpu") -> Images:
     """Move a batch to the device and make it float32 NCHW in [0, 1]."""
     layers = (layer.to(device, non_blocking=True).permute(0, 3, 1, 2) for layer in batch[:4])
     # The permuted view is channels last in memory already, as the convolutions want it.
-    return Images(*(layer.float().div_(255) for layer in layers))
+    src, bgr, fgr, pha = (layer.float().div_(255) for layer in layers)
+    return Images(src, bgr, fgr, pha, batch.weights)

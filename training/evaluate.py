@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compositing.codec import encode_png
-from compositing.shards import Sample, ShardReader
+from compositing.shards.reader import Sample, ShardReader
 from training import baseline, metrics
 from training.device import choose_device
 from training.gallery import picture
@@ -179,7 +179,7 @@ def measure(prediction: Prediction, sample: Sample) -> dict[str, float | None]:
 
 def _identity(sample: Sample) -> dict[str, Any]:
     recipe = sample.recipe
-    names = ("composite_id", "ordinal", "strength", "scene", "indoor", "clip", "frame")
+    names = ("composite_id", "ordinal", "strength", "case", "scene", "indoor", "clip", "frame")
     soft = (sample.pha > 0) & (sample.pha < 255)
     return {
         **{name: recipe[name] for name in names},
@@ -200,6 +200,9 @@ def summary(rows: Sequence[Mapping[str, Any]], classical: Classical) -> dict[str
     Video Matting: MAD and MSE x 1000, gradient and connectivity / 1000); a region's mean is over the samples that
     have it.
     ``ratios.STRENGTH``: MAD of refine over classical, and gradient error of refine over its own coarse alpha.
+    ``cases.CASE.METHOD.MEASURE``: the strength ``cases`` apart, where the test set has hard cases. An empty case has no
+    region but the one of alpha 0; its gradient error says little, as the metric stretches even the faintest alpha to
+    full contrast.
     ``classical.STRENGTH``: what won on ``valid``, and each rival's MAD x 1000 there. ``samples.STRENGTH``: how many.
     """
     table = pd.DataFrame(rows)
@@ -220,7 +223,11 @@ def summary(rows: Sequence[Mapping[str, Any]], classical: Classical) -> dict[str
         strength: {"won": tuned.rival, **{f"valid_{name}": round(1000 * mad, 4) for name, mad in tuned.mad.items()}}
         for strength, tuned in classical.tuned.items()
     }
-    return {"test": test, "ratios": ratios, "samples": samples, "classical": won}
+    cases = {
+        case: {method: _means(found) for method, found in part.groupby("method")}
+        for case, part in table.dropna(subset=["case"]).groupby("case")
+    }
+    return {"test": test, "ratios": ratios, "samples": samples, "classical": won, "cases": cases}
 
 
 def _means(rows: pd.DataFrame) -> dict[str, float]:
@@ -252,4 +259,6 @@ def lines(values: Mapping[str, Any]) -> list[str]:
             f"{strength}: test MAD x 1000: {figures}; refine over classical {ratios['refine_mad_to_classical']}, "
             f"gradient over its own coarse {ratios['refine_grad_to_coarse']}"
         )
+    for case, methods in values["cases"].items():
+        said.append(f"{case}: " + ", ".join(f"{method} {found['mad']:.1f}" for method, found in methods.items()))
     return said

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from curation.identity import rng
 from training.config import ExportParams
 from training.network import RefineNetwork, RefineOutput

@@ -2,36 +2,43 @@
 
 import logging
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from curation.identity import rng
-from training import calibrate, checkpoint
+from curation.identity import file_id, rng
+from training import calibrate, checkpoint, divergence, memory
 from training.average import Average
+from training.board import open_board
+from training.build import Kind, build_network, check
 from training.checkpoint import Checkpoint
 from training.clock import Clock
+from training.compiled import compiled
 from training.config import TrainParams
-from training.data import Batch, Images, Order, Reader, Steps, batches, check_crop, loader_count, to_images
+from training.data import Batch, Images, Reader, Steps, batches, loader_count, to_images
 from training.device import build_fabric, choose_device, reproducible
+from training.divergence import DivergedError, Incident, Watch
 from training.interrupt import Interrupt, Preempted
 from training.launch import Progress, launch
 from training.losses import base_losses, refine_losses
-from training.network import BaseNetwork, build_base, build_refine, weights
-from training.network.initial import initialise
+from training.mixing import order_of
+from training.network import BaseNetwork, weights
+from training.pace import Pace
+from training.pictures import PICTURED, Pictures, names, pictured
 from training.ranks import ALONE, Ranks, check_alike, check_shares, find_machines, share_file, spread
+from training.recompute import recompute
 from training.record import Record
 from training.schedule import build_optimizer, rate_factor, set_rates
-from training.validation import RecipeReader, choose, validate
+from training.validation import RecipeReader, choose, predict_bytes, validate
 
-Kind = Literal["base", "refine"]
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run's work folder."""
+PICTURES = "pictures"
+"""Folder of the pictures in a run's work folder."""
 LOG_EVERY = 50
 
 log = logging.getLogger("cleanplate.train")
@@ -54,11 +61,13 @@ class _Job(NamedTuple):
     curves: Path
     data: str
     init: Path | None
+    pictures: Path | None
     space: str
 
-
-class DivergedError(ValueError):
-    """The loss or its gradient is no number any more; the message names the step and its composites."""
+    @property
+    def result(self) -> Path:
+        """The file of the finished weights."""
+        return self.folder / f"{self.kind}.safetensors"
 
 
 def train(
@@ -70,6 +79,7 @@ def train(
     data: str,
     init: Path | None = None,
     progress: Progress | None = None,
+    pictures: Path | None = None,
     space: str = "linear",
 ) -> Path:
     """Train the base or the refine network and write its weights to ``folder/KIND.safetensors``.
@@ -88,38 +98,31 @@ def train(
         data: fingerprint of the samples; resuming with another one is refused.
         init: weights to start from, of the base or the refine network; parts that it lacks start from ``params.seed``.
         progress: told after each step.
+        pictures: folder that DVCLive writes predictions to, as ``params.images_every`` says; None: none.
         space: what alpha mixes in the samples, ``linear`` or ``display``; travels with the weights.
 
     Raises:
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
-        DivergedError: the loss or its gradient is not finite.
+        DivergedError: the loss or its gradient is not finite, or the loss explodes; the batch is saved in ``folder``.
         RankError: one of several processes ended before its time; the message names it.
         Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
-    _check(params, readers.train, section)
-    if params.freeze_backbone and init is None:
-        raise ValueError(
-            f"{section}.freeze_backbone is true, but the encoder starts from random weights; name pretrained ones in "
-            f"{section}.init (see 'cleanplate fetch-weights')"
-        )
+    check(params, readers.train, section)
     machines = find_machines()
-    check_shares(params.batch, params.devices, machines, section)
-    job = _Job(kind, params, readers, folder, curves, data, init, space)
+    check_shares(params, machines, section)
+    job = _Job(kind, params, readers, folder, curves, data, init, pictures, space)
     if params.devices * machines.total == 1:
         _train(job, ALONE, Interrupt(), progress)
     else:
         launch(_train, job, params.devices, machines, progress)
-    return _weights(job)
-
-
-def _weights(job: _Job) -> Path:
-    return job.folder / f"{job.kind}.safetensors"
+    return job.result
 
 
 def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | None) -> None:
     """Train as one of the ranks: all of them go through this together."""
     params, section = job.params, f"train_{job.kind}"
+    checkpoints = job.folder / CHECKPOINTS
     device, why = choose_device(params.accelerator)
     fabric = build_fabric(params, device, ranks)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
@@ -128,57 +131,54 @@ def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | N
         log.info("%s: %s", section, ranks.describe(params.batch, len(job.readers.train)))
     if device == "cuda":
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
-    # Who computes is no reason to refuse a checkpoint: other devices go on with it.
-    settings = params.model_dump(mode="json", exclude={"devices"})
-    made_with = {"kind": job.kind, "data": job.data, "space": job.space, **settings}
     with reproducible(device, params.threads):
         run = _Run(job.kind, params, job.readers, fabric, job.init, ranks)
+        made_with = settings(job.kind, params, job.data, job.space, job.init)
         if ranks.machines > 1:
             check_alike(ranks, {**made_with, "devices": params.devices}, section)
-            share_file(ranks, checkpoint.newest(job.folder / CHECKPOINTS), job.folder / CHECKPOINTS)
-        state = run.resume(job.folder / CHECKPOINTS, made_with)
-        with Record(job.curves if ranks.leads else None, state) as record, interrupt:
-            run.go(record, job.folder / CHECKPOINTS, made_with, interrupt, progress)
+            share_file(ranks, checkpoint.newest(checkpoints), checkpoints)
+        state = run.resume(checkpoints, made_with)
+        board = open_board(job.folder.name, run.step) if ranks.leads else None
+        if job.pictures is not None and ranks.leads:
+            run.pictures = Pictures(job.pictures, job.folder / PICTURES, run.step, board.picture if board else None)
+        with Record(job.curves if ranks.leads else None, state, board) as record, interrupt:
+            run.go(record, checkpoints, made_with, interrupt, progress)
+        used = max(ranks.gather(memory.peak(fabric.device)))
         if ranks.leads:
-            run.save(_weights(job), job.space)
+            memory.keep(job.folder, used)
+            run.save(job.result, job.space)
 
 
-def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
-    """The network of a stage: drawn from ``params.seed``, then overwritten with what ``init`` holds.
-
-    Raises ValueError where ``init`` does not fit.
-    """
-    network: BaseNetwork
-    if kind == "base":
-        network = build_base(params.backbone)
-    else:
-        network = build_refine(
-            params.backbone,
-            backbone_scale=params.backbone_scale,
-            refine_mode=params.refine_mode,
-            refine_sample_pixels=params.refine_sample_pixels,
-            refine_threshold=params.refine_threshold,
-            refine_kernel_size=params.refine_kernel_size,
-        )
-    initialise(network, params.seed)
-    if init is not None:
-        log.info("train_%s: starts from %s: %s", kind, init, weights.start_from(network, init))
-    return network.to(memory_format=torch.channels_last)
+def settings(kind: Kind, params: TrainParams, data: str, space: str, init: Path | None) -> dict[str, Any]:
+    """What a run must have in common with a checkpoint to go on from it, as JSON values: not on how many devices."""
+    start = None if init is None else file_id(init)
+    values = params.model_dump(mode="json", exclude={"devices"})
+    return {"kind": kind, "data": data, "space": space, "start": start, **values}
 
 
-def _check(params: TrainParams, reader: Reader, section: str) -> None:
-    if params.batch < 2:
-        raise ValueError(
-            f"{section}.batch is {params.batch}; batch norm in ASPP's pooled branch needs 2 samples or more a step"
-        )
-    for name in ("steps", "threads", "validate_every", "checkpoint_every"):
-        if getattr(params, name) < 1:
-            raise ValueError(f"{section}.{name} is {getattr(params, name)}; expected 1 or more")
-    check_crop(params.crop, reader, section)
+def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
+    """A run without samples, to take single steps with batches of one's own."""
+    nothing: Any = None
+    return _Run(kind, params, nothing, fabric, None)
+
+
+def dropout_seed(seed: int, step: int) -> int:
+    """What dropout's generator is seeded with before a step, counted from 0."""
+    return int(rng(seed, "dropout", step).integers(2**63))
+
+
+def micro_batches(images: Images, count: int) -> list[Images]:
+    """A batch in ``count`` equal parts, one after the other."""
+    return [Images(*layers) for layers in zip(*(layer.chunk(count) for layer in images), strict=True)]
 
 
 class _Run:
     """A network with its optimizer, between two steps."""
+
+    folder: Path | None = None
+    """Where a step that goes wrong is saved; None: it is not."""
+    changes: tuple[dict[str, Any], ...] = ()
+    """As of :class:`training.checkpoint.Checkpoint`."""
 
     def __init__(
         self,
@@ -195,14 +195,17 @@ class _Run:
         self.fabric = fabric
         self.ranks = ranks
         self.step = 0
+        self.pictures: Pictures | None = None
         self.network = build_network(kind, params, init)
-        if params.freeze_backbone:
-            self.network.freeze_backbone()
         self.network.train()
         spread(self.network, ranks)
         self.optimizer = build_optimizer(self.network, params)
-        self.module, self.stepper = fabric.setup(self.network, self.optimizer)
+        network = compiled(self.network, fabric.device) if params.compile else self.network
+        self.module, self.stepper = fabric.setup(network, self.optimizer)
         self.average = None if params.ema is None else Average(self.network, params.ema)
+        self.watch = Watch(params.diverge)
+        if params.checkpointing:
+            recompute(self.network)
 
     @property
     def best(self) -> BaseNetwork:
@@ -211,13 +214,15 @@ class _Run:
 
     def resume(self, folder: Path, made_with: Mapping[str, Any]) -> dict[str, Any] | None:
         """Go back to the newest checkpoint and return its record's state, or None where there is none."""
-        path = checkpoint.newest(folder)
-        if path is None:
+        self.folder = folder.parent
+        found = checkpoint.load_newest(folder, made_with)
+        if found is None:
             return None
-        found = checkpoint.load(path, made_with)
         average = None if self.average is None else self.average.network
-        checkpoint.restore(found.tensors, self.network, self.optimizer, average)
+        checkpoint.restore(found.tensors, self.network, self.optimizer, average, found.partial)
         self.fabric.strategy.precision.load_state_dict(found.scaler)
+        self.changes = found.changes
+        self.watch = Watch(self.params.diverge, found.record.get("recent", ()))
         self.step = found.step
         log.info("train_%s: going on at step %d of %d", self.kind, self.step, self.params.steps)
         return found.record
@@ -232,33 +237,29 @@ class _Run:
     ) -> None:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
-        order = Order(params.seed, len(self.readers.train))
+        order = order_of(self.readers.train, params.seed)
+        grow = round(params.crop_growth * params.steps)
         ranks = self.ranks
-        steps = Steps(order, params.batch, params.crop, self.step, params.steps, ranks.number, ranks.world)
+        steps = Steps(order, params.batch, params.crop, self.step, params.steps, ranks.number, ranks.world, grow)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
-        clock = Clock(self.fabric.device)
+        clock, pace = Clock(self.fabric.device), Pace(params.batch)
         if self.due(params.validate_every) and not record.has(self.step, "valid/mad"):
             self.validate(record, chosen)  # a stop put it off
             self.checkpoint(record, folder, made_with)
-        spent, since = 0.0, self.step
         while self.step < params.steps:
-            started = time.perf_counter()
             with clock("data"):
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
-            terms, stop = ranks.agree(self.learn(batch, images, clock), interrupt.asked)
-            spent += time.perf_counter() - started
+            terms = self.learn(batch, images, clock)
+            pace.step(clock.last)
             self.step += 1
             last = self.step == params.steps
             record.losses(self.step, terms, last)
             if self.step % LOG_EVERY == 0 or last:
-                rate = params.batch * (self.step - since) / spent
-                where = f"{rate:.1f} samples/s" + (f" on {ranks.world} ranks" if ranks.world > 1 else "")
-                text = f"step {self.step}, loss {terms['total']:.4f}; {where}; {clock.summary()}"
-                log.info("train_%s: %s", self.kind, text)
-                spent, since = 0.0, self.step
-            if stop:
+                log.info("train_%s: step %d, loss %.4f; %s", self.kind, self.step, terms["total"], clock.summary())
+                record.pace(self.step, pace.figures)
+            if ranks.add([interrupt.asked])[0]:  # a signal may have come to one of them only
                 self.checkpoint(record, folder, made_with)
                 text = f"stopped by SIGTERM after step {self.step} of {params.steps}"
                 log.warning("train_%s: %s; it is saved, run the same command to go on", self.kind, text)
@@ -268,60 +269,92 @@ class _Run:
             if self.due(params.checkpoint_every):
                 self.checkpoint(record, folder, made_with)
             if progress is not None:
-                progress(self.step, f"loss {terms['total']:.4f}")
+                progress(self.step, pace.note(terms))
 
     def due(self, every: int) -> bool:
         """Whether what happens ``every`` so many steps, and at the last, happens now."""
         return self.step > 0 and (self.step % every == 0 or self.step == self.params.steps)
 
     def learn(self, batch: Batch, images: Images, clock: Clock) -> dict[str, float]:
-        """One step: returns the loss terms and their ``total``."""
+        """One step: returns the loss terms and their ``total``, means over the micro-batches and ranks."""
         # Dropout draws from the global generator. Seeded anew each step, a resumed run needs nothing but the step.
-        torch.manual_seed(int(rng(self.params.seed, "dropout", self.step).integers(2**63)))
-        with clock("forward"):
-            found = self.losses(images)
-            total = torch.stack(list(found.values())).sum()
-            terms = dict(zip([*found, "total"], torch.stack([*found.values(), total]).tolist(), strict=True))
-        self.check(terms["total"], "loss", batch, terms)
-        with clock("backward"):
-            self.fabric.backward(total)
+        torch.manual_seed(dropout_seed(self.params.seed, self.step))
+        count = self.params.accumulate
+        terms: dict[str, float] = {}
+        for number, part in enumerate(micro_batches(images, count)):
+            with self.fabric.no_backward_sync(self.module, enabled=number < count - 1):
+                with clock("forward", 1 / count):
+                    found = self.losses(part)
+                    total = torch.stack(list(found.values())).sum()
+                    values = torch.stack([*found.values(), total]).tolist()
+                    each = dict(zip([*found, "total"], values, strict=True))
+                self.check(each["total"], "loss", batch, each)
+                terms = {name: terms.get(name, 0.0) + value / count for name, value in each.items()}
+                with clock("backward", 1 / count):
+                    self.fabric.backward(total / count)
+        terms = self.ranks.mean(terms)
+        bound = self.watch.see(terms["total"])
+        if bound is not None:
+            recent = f"the median of the last {divergence.RECENT}"
+            self.stop(f"the loss explodes: {recent} is above {bound:.3g} (diverge {self.params.diverge})", batch, terms)
         with clock("optimizer"):
-            if self.params.clip is not None:
-                norm = self.fabric.clip_gradients(
-                    self.module, self.stepper, max_norm=self.params.clip, error_if_nonfinite=False
-                )
-                # A loss scaler skips such a step by itself and tries a smaller scale.
-                if norm is not None and self.params.precision != "16-mixed":
-                    self.check(float(norm), "gradient", batch, terms)
-            set_rates(self.optimizer, rate_factor(self.params.schedule, self.step, self.params.steps))
+            # Without a limit this measures the norm and leaves the gradient as it is.
+            limit = math.inf if self.params.clip is None else self.params.clip
+            norm = self.fabric.clip_gradients(self.module, self.stepper, max_norm=limit, error_if_nonfinite=False)
+            if norm is not None and not self.skips_overflow():
+                self.check(float(norm), "gradient", batch, terms)
+            set_rates(self.optimizer, self.rate())
             self.stepper.step()
             self.stepper.zero_grad()
             if self.average is not None:
                 self.average.update(self.network, self.step)
         return terms
 
+    def rate(self) -> float:
+        """The share of the peak rates at this step."""
+        return rate_factor(self.params.schedule, self.step, self.params.steps, self.params.warmup)
+
+    def skips_overflow(self) -> bool:
+        """Whether a loss scaler takes care of a gradient that is not finite: it skips the step and scales less.
+
+        At a scale of 1 that is no overflow of the scaled loss any more.
+        """
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        return scaler is not None and scaler.get_scale() > 1
+
     def losses(self, images: Images) -> dict[str, Tensor]:
         """The loss terms of a batch, in float32."""
+        # Their own place is the CPU's memory: looking at them there stops no GPU.
+        mixed = not bool((images.weights == 1).all())
+        each = images.weights.to(images.pha.device).unbind(1) if mixed else (None, None)
         if self.kind == "base":
             # No loss reads the hidden features.
-            return base_losses(self.module(images.src, images.bgr, hidden=False), images.pha, images.fgr)
-        return refine_losses(self.module(images.src, images.bgr), images.pha, images.fgr)
+            base = self.module(images.src, images.bgr, hidden=False)
+            return base_losses(base, images.pha, images.fgr, self.params.losses, *each)
+        refined = self.module(images.src, images.bgr)
+        return refine_losses(refined, images.pha, images.fgr, self.params.losses, *each)
 
     def check(self, value: float, what: str, batch: Batch, terms: Mapping[str, float]) -> None:
         """Raise DivergedError where a value is not finite, before it reaches the weights."""
-        if math.isfinite(value):
-            return
-        names = [self.readers.train.read(p).recipe.get("composite_id", p) for p in batch.positions.tolist()]
+        if not math.isfinite(value):
+            self.stop(f"the {what} is {value}", batch, terms)
+
+    def stop(self, what: str, batch: Batch, terms: Mapping[str, float]) -> NoReturn:
+        """Save the step for replay and raise DivergedError."""
+        recipes = [self.readers.train.read(position).recipe for position in batch.positions.tolist()]
+        names = [str(r.get("composite_id", p)) for r, p in zip(recipes, batch.positions.tolist(), strict=True)]
+        words = f"{what} at step {self.step} ({', '.join(f'{name} {term:.3g}' for name, term in terms.items())})"
+        incident = Incident(self.kind, self.step, words, self.params, names, batch, self.network.state_dict())
+        saved = divergence.keep(self.folder, incident, self.fabric.global_rank if self.fabric.world_size > 1 else None)
         raise DivergedError(
-            f"train_{self.kind}: the {what} is {value} at step {self.step} "
-            f"({', '.join(f'{name} {term:.3g}' for name, term in terms.items())}; "
-            f"composites {', '.join(str(name) for name in names)}); "
-            "lower the rates, set clip to 1.0 or precision to '32-true'. The last checkpoint stays"
+            f"train_{self.kind}: {words[:-1]}; composites {', '.join(names)}). {saved}"
+            "Lower the rates, set clip to 1.0 or precision to '32-true'; CLEANPLATE_RESUME=anyway then goes on from "
+            "the last checkpoint, which stays"
         )
 
     def validate(self, record: Record, chosen: Mapping[str, list[int]]) -> None:
         """Measure batch norm anew for the weights as they are, then the error on the ``valid`` set; record that."""
-        order = Order(self.params.seed, len(self.readers.train))
+        order = order_of(self.readers.train, self.params.seed)
         steps = Steps(order, self.params.batch, self.params.crop, 0, calibrate.STEPS)
         own = [steps.draws(step) for step in range(calibrate.STEPS) if self.ranks.takes(step)]
         source = batches(self.readers.train, self.params.seed, own, loaders=0)
@@ -330,6 +363,15 @@ class _Run:
         record.write(self.step, {f"valid/{name}": value for name, value in found.items()})
         text = ", ".join(f"{name.removeprefix('mad_')} {value:.1f}" for name, value in found.items())
         log.info("train_%s: step %d, valid MAD x 1000: %s", self.kind, self.step, text)
+        if self.pictures is not None and pictured(self.step, self.params):
+            self.picture(self.pictures)
+
+    def picture(self, pictures: Pictures) -> None:
+        """Draw the predictions for a few samples of the ``valid`` set, always the same ones."""
+        for name, position in names(choose(self.readers.valid, PICTURED)).items():
+            sample = self.readers.valid.read(position, recipe=False)
+            pha = predict_bytes(self.fabric, self.best, sample, self.params.backbone_scale)
+            pictures.add(name, self.step, sample, pha)
 
     def checkpoint(self, record: Record, folder: Path, made_with: Mapping[str, Any]) -> None:
         """Write all that this run needs to go on from here; the first rank does."""
@@ -338,10 +380,14 @@ class _Run:
         average = None if self.average is None else self.average.network
         tensors = checkpoint.gather(self.network, self.optimizer, average)
         scaler = self.fabric.strategy.precision.state_dict()
-        checkpoint.save(folder, Checkpoint(self.step, tensors, record.state, scaler, dict(made_with)))
+        state = record.state | {"recent": self.watch.losses}
+        checkpoint.save(folder, Checkpoint(self.step, tensors, state, scaler, dict(made_with), self.changes))
 
     def save(self, path: Path, space: str) -> Path:
         """Write the finished weights, with what is needed to build the network again from the file alone."""
         config = self.params.model_dump(mode="json")
-        weights.save(self.best, path, {"steps": self.step, "seed": self.params.seed, "space": space, "config": config})
+        header = {"steps": self.step, "seed": self.params.seed, "space": space, "config": config}
+        if self.changes:
+            header["changes"] = list(self.changes)
+        weights.save(self.best, path, header)
         return path

@@ -11,6 +11,8 @@ os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
 
 from dvclive import Live
 
+from training.board import Board
+
 EVERY = 10
 
 
@@ -21,8 +23,9 @@ class Record:
     is part of the checkpoint. Nothing here has a time in it, for the files are compared from run to run.
     """
 
-    def __init__(self, folder: Path | None, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path | None, state: Mapping[str, Any] | None = None, board: Board | None = None) -> None:
         """Write below ``folder``; None keeps the history only, as a rank does that does not lead."""
+        self._board = board
         self.history: list[dict[str, Any]] = list(state["history"]) if state else []
         self._sums: dict[str, float] = dict(state["sums"]) if state else {}
         self._count: int = state["count"] if state else 0
@@ -38,6 +41,8 @@ class Record:
     ) -> None:
         if self._live is not None:
             self._live.end()
+        if self._board is not None:
+            self._board.close()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -63,6 +68,13 @@ class Record:
         entry = {"step": step, "values": dict(sorted(values.items()))}
         self.history.append(entry)
         self._write(entry)
+        if self._board is not None:
+            self._board.write(step, values)
+
+    def pace(self, step: int, values: Mapping[str, float]) -> None:
+        """Show how fast it goes, on the board alone: times differ from run to run."""
+        if self._board is not None:
+            self._board.write(step, {f"pace/{name}": value for name, value in values.items()})
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self._live is None:

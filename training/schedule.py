@@ -15,14 +15,19 @@ START_FACTOR = 1 / 25
 END_FACTOR = 1e-3
 
 
-def rate_factor(schedule: str, step: int, steps: int) -> float:
+def rate_factor(schedule: str, step: int, steps: int, warmup: int = 0) -> float:
     """The share of the peak rate at a step, 0 to ``steps`` - 1: a plain function, so there is no state to keep.
 
     ``onecycle`` climbs along a cosine from 1/25 of the peak over the first tenth of the run and falls to 1/1000.
-    After Smith and Topin 2018, with a shorter climb; the momentum stays.
+    After Smith and Topin 2018, with a shorter climb; the momentum stays. ``constant`` and ``cosine`` climb straight
+    over ``warmup`` steps; ``cosine`` then falls to 1/1000 at the last step (Loshchilov and Hutter 2017, no restarts).
     """
-    if schedule == "constant":
-        return 1.0
+    if schedule != "onecycle":
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if schedule == "constant":
+            return 1.0
+        return _cosine(1.0, END_FACTOR, (step - warmup) / max(1, steps - 1 - warmup))
     warm = max(1, round(steps * WARM_SHARE))
     if step < warm:
         return _cosine(START_FACTOR, 1.0, step / warm)

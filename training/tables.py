@@ -19,12 +19,13 @@ MEASURES = {
 
 EVALUATION = Table(
     name="evaluation",
-    version=1,
+    version=2,
     key=("strength", "ordinal", "method"),
     columns={
         "composite_id": (pa.string(), "the plan's row"),
         "ordinal": (pa.int64(), "position in the test set"),
-        "strength": (pa.string(), "perturbation of the captured background: exact, mild or hard"),
+        "strength": (pa.string(), "perturbation of the captured background: exact, mild or hard; or cases"),
+        "case": (pa.string(), "which hard case, see plan; null at the other strengths"),
         "method": (pa.string(), "classical, base, refine or refine_coarse; see training.evaluate"),
         **{name: (pa.float64(), words) for name, words in MEASURES.items()},
         "coverage": (pa.float64(), "mean of the true alpha, 0 to 1"),

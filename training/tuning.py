@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.codec import decode_grey_layer
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from compositing.tables import STRENGTHS
 from training import baseline
 

@@ -78,7 +78,7 @@ def _compare(measures: "pd.DataFrame") -> None:
 
 
 def _propose(real: "pd.DataFrame", write: bool) -> None:
-    from compositing.ranges import propose
+    from compositing.calibration.ranges import propose
     from pipelines.params import load
     from pipelines.presets import set_value
 

@@ -83,7 +83,7 @@ def show(
     """
     import cv2
 
-    from compositing.words import describe
+    from compositing.plan.words import describe
     from curation.storage import writing
     from pipelines.params import load
     from pipelines.show import find_row, picture

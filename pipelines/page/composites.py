@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from pipelines.page.pictures import data_uri
 
 LAYERS = (("src", "source"), ("bgr", "captured background"), ("fgr", "foreground"), ("pha", "alpha"))
@@ -32,7 +32,7 @@ def in_words(recipe: dict[str, Any]) -> str:
     """Say in a line what the plan drew for the captured background of one composite."""
     parts = [
         f"{recipe['clip']} frame {recipe['frame']} over {recipe['scene'] or 'a scene'}",
-        f"{recipe['strength']}",
+        f"{recipe['strength']}" + (f": {recipe['case'].replace('_', ' ')}" if recipe["case"] else ""),
         f"plate shifted {np.hypot(recipe['shift_x'], recipe['shift_y']):.1f} px, {recipe['shift_rotate']:+.2f}°",
         f"exposure {recipe['gain']:+.2f} stops, gamma {recipe['gamma']:.2f}",
         f"noise {recipe['src_noise']:.3f} / {recipe['bgr_noise']:.3f}",

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from compositing.framestore import FGR, PHA, encode_frame
 from compositing.inputs import InputRoots
-from compositing.pairing import PlanParams, plan_rows
-from compositing.shards import RenderParams
+from compositing.mattes.framestore import FGR, PHA, encode_frame
+from compositing.plan.pairing import PlanParams, plan_rows
+from compositing.shards.reader import RenderParams
+from compositing.shards.tar import write_tar
 from compositing.tables import FRAMES, PLAN
-from compositing.tarshards import write_tar
 from curation.identity import content_id, item_id
 from curation.tables import VERDICTS, to_arrow, write_table
 
@@ -31,6 +31,7 @@ class World(NamedTuple):
 def plan_params(**changes) -> PlanParams:
     """The sample's plan section, with small sets; ``changes`` are dotted keys with __ for the dot."""
     values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))["plan"]
+    values["cases"] |= {"valid": 0, "test": 0}
     values["base"] |= {"count": 10, "width": 96, "height": 64}
     for name, count in (("refine", 5), ("valid", 2), ("test", 3)):
         values[name] |= {"count": count, "width": 128, "height": 96}
@@ -141,7 +142,7 @@ def make_world(folder: Path, params: PlanParams | None = None, backgrounds: int 
     plan = plan_rows(to_arrow(VERDICTS, verdicts), to_arrow(FRAMES, frames), params or plan_params())
     write_table(PLAN, plan, folder / "plan.parquet")
     render = RenderParams(format="tar", samples_per_shard=4, fgr_quality=95)
-    roots = InputRoots(places, store, folder / "videos")
+    roots = InputRoots({"places365": places}, store, folder / "videos")
     return World(folder / "plan.parquet", folder / "frames.parquet", roots, render)
 
 
@@ -227,6 +228,9 @@ def recipe(**changes) -> dict:
         "empty": False,
         "object": False,
         "second_frame_id": None,
+        "plate_locator": None,
+        "video": 0,
+        "camouflage": 0.0,
         "src_quality": 100,
         "bgr_quality": 100,
         "space": "linear",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compositing.placement import MAX_ENLARGE, MIN_HEIGHT_CUT_TOP, SLACK, subject_matrix
+from compositing.plan.placement import MAX_ENLARGE, MIN_HEIGHT_CUT_TOP, SLACK, subject_matrix
 
 
 class Subject(NamedTuple):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from compositing.chain.look import Look
 from compositing.light import to_display, to_linear
-from compositing.look import Look
 from compositing.perturb import contrast, defocus, saturation_matrix, shadow_factor, warmth_gains
 from tests.compositing.composite_world import photograph
 

@@ -259,7 +259,7 @@ def test_the_space_of_the_plan_is_the_space_of_the_equation(space, seed):
 
 
 def test_an_empty_picture_shows_the_scene_as_it_is():
-    layers = made(empty=True, shadow_strength=0.5, contact_strength=0.5)
+    layers = made(empty=True, camouflage=0.5, contact_strength=0.5)
     assert (layers.src == layers.bgr).all() and not layers.pha.any()
     assert np.abs(layers.fgr - 127.5).max() == 0.5
 
@@ -272,3 +272,42 @@ def test_source_and_plate_are_never_the_same_picture():
 def test_a_crop_outside_the_photograph_is_refused():
     with pytest.raises(ValueError, match=r"leaves the background of 320x240; plan again"):
         made(crop_x=200.0)
+
+
+def test_a_wrong_plate_shows_the_other_photograph_and_leaves_the_rest():
+    other = photograph(9, 300, 400)
+    crop = {"plate_crop_x": 100.0, "plate_crop_y": 75.0, "plate_crop_w": 192.0, "plate_crop_h": 144.0}
+    row = recipe(plate_locator="other.jpg", **crop)
+    wrong, right = render(row, *MATTE, PHOTO, None, other), made()
+    for layer in ("src", "fgr", "pha"):
+        assert np.array_equal(getattr(wrong, layer), getattr(right, layer))
+    expected = render(recipe(crop_x=100.0, crop_y=75.0), *MATTE, other).bgr
+    assert np.array_equal(wrong.bgr, expected)
+    with pytest.raises(ValueError, match="give render its photograph"):
+        render(row, *MATTE, PHOTO)
+
+
+def test_a_lone_shadow_falls_where_it_would_with_its_owner():
+    shadow = {"shadow_strength": 0.5, "shadow_x": 0.3}
+    alone, both = made(empty=True, **shadow), made(**shadow)
+    assert not alone.pha.any() and np.array_equal(alone.bgr, both.bgr)
+    free = both.pha == 0
+    assert np.array_equal(alone.src[free], both.src[free])
+    assert made(empty=True).src[free].mean() > alone.src[free].mean() + 2
+
+
+def test_camouflage_changes_the_subject_alone():
+    plain, hidden = made(), made(camouflage=1.0)
+    assert np.array_equal(plain.pha, hidden.pha) and np.array_equal(plain.bgr, hidden.bgr)
+    assert np.array_equal(plain.src[plain.pha == 0], hidden.src[plain.pha == 0])
+    body = plain.pha == 255
+    near, far = (np.abs(layers.src[body].astype(int) - layers.bgr[body]).mean() for layers in (hidden, plain))
+    assert near < 0.6 * far
+    # The label is what is seen.
+    assert np.abs(hidden.fgr[body].astype(int) - hidden.src[body]).max() <= 1
+
+
+def test_video_goes_over_source_and_plate_and_spares_the_labels():
+    plain, filmed = made(), made(video=34)
+    for layer, changes in (("src", True), ("bgr", True), ("fgr", False), ("pha", False)):
+        assert np.array_equal(getattr(plain, layer), getattr(filmed, layer)) != changes, layer

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.conftest import disc_shards, make_params
+
+__all__ = ["disc_shards", "make_params"]
+
 
 @pytest.fixture
 def bare_project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

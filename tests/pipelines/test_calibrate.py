@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import MEASURES, SHARDS
-from compositing.writer import gather, render_shard, shard_tasks
-from curation.tables import read_table, write_table
+from curation.tables import read_table, write_chunks
 from pipelines.cli import app
 from pipelines.engine import run_parts
 from pipelines.page.captured import chapter, figures, table
@@ -74,7 +74,7 @@ def test_rendered_pairs_are_measured_likewise(here):
     for name, file in made.files.items():
         (here / "data/shards" / name).parent.mkdir(parents=True, exist_ok=True)
         file.rename(here / "data/shards" / name)
-    write_table(SHARDS, made.index, here / "data/shards.parquet")
+    write_chunks(SHARDS, made.table(), here / "data/shards.parquet")
     done = run("--src", "src", "--bgr", "bgr", "--against", "data/shards", "--count", "2")
     assert "synthetic: 2 of 2 pairs measured" in done.output and "quantiles" in done.output
     synthetic = read_table(MEASURES, here / "calibration/synthetic.parquet").to_pandas()

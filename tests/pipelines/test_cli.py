@@ -9,9 +9,9 @@ from curation.decisions import Decision, write_decisions
 from curation.tables import PERSONS, VERDICTS, write_table
 from pipelines.cli import app
 
-VERBS = [["use"], ["use", "sample"], ["use", "full"], ["scan"], ["estimate"], ["doctor"], ["explain"], ["clean"],
-         ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"],
-         ["decisions"], ["decisions", "pull"], ["decisions", "list"]]  # fmt: skip
+VERBS = [["use"], ["use", "sample"], ["use", "full"], ["use", "extra"], ["scan"], ["estimate"], ["doctor"], ["explain"],
+         ["clean"], ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"],
+         ["decisions"], ["decisions", "pull"], ["decisions", "list"], ["replay"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

@@ -4,10 +4,10 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
+from compositing.plan.words import describe
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import PLAN, SHARDS
-from compositing.words import describe
-from compositing.writer import gather, render_shard, shard_tasks
-from curation.tables import read_table, write_table
+from curation.tables import read_table, write_chunks
 from pipelines.cli import app
 from pipelines.engine import run_parts
 from pipelines.presets import use
@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     for name, file in shards.files.items():
         (folder / "data/shards" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / "data/shards" / name)
-    write_table(SHARDS, shards.index, folder / "data/shards.parquet")
+    write_chunks(SHARDS, shards.table(), folder / "data/shards.parquet")
     (folder / "data/places").rename(folder / "data/sample/places365")
     use("sample", folder / "params.yaml")
     return folder

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import SHARDS
-from compositing.writer import gather, render_shard, shard_tasks
-from curation.tables import write_table
+from curation.tables import write_chunks
 from pipelines import verify as module
 from pipelines.cli import app
 from pipelines.engine import run_parts
@@ -39,7 +39,7 @@ def project(tmp_path, monkeypatch):
         entry.chmod(0o444)
         (tmp_path / "data/shards" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data/shards" / name).hardlink_to(entry)
-    write_table(SHARDS, made.index, tmp_path / "data/shards.parquet")
+    write_chunks(SHARDS, made.table(), tmp_path / "data/shards.parquet")
     monkeypatch.setattr(module, "_cache_folder", lambda: cache)
     return tmp_path
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from compositing.codec import encode_jpeg, encode_png
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
+from compositing.shards.tar import write_tar
 from compositing.tables import SHARDS
-from compositing.tarshards import write_tar
 from curation.identity import item_id, rng
 from curation.tables import write_table
 from training.config import TrainParams
@@ -81,15 +81,22 @@ def make_params() -> MakeParams:
     def make(**changes: Any) -> TrainParams:
         values = {
             "backbone": "mobilenetv2",
-            "freeze_backbone": False,
+            "freeze": [],
             "init": None,
             "data": "shards",
+            "extra": [],
             "seed": 1,
             "steps": 4,
             "batch": 2,
             "crop": [32, 64],
+            "crop_growth": 0.0,
+            "dropout": 0.5,
             "optimizer": "adamw",
             "schedule": "onecycle",
+            "warmup": 0,
+            "start": "shaped",
+            "difference": "none",
+            "losses": {"pha": 1.0, "grad": 1.0, "fgr": 1.0, "err": 1.0, "lap": 0.0, "soft": 0.0},
             "rates": {"backbone": 0.002, "aspp": 0.002, "decoder": 0.002, "refiner": 0.002},
             "weight_decay": 0.01,
             "clip": 1.0,
@@ -99,12 +106,17 @@ def make_params() -> MakeParams:
             "devices": 1,
             "threads": 1,
             "validate_every": 2,
+            "images_every": None,
             "checkpoint_every": 1,
             "backbone_scale": 0.5,
             "refine_mode": "sampling",
             "refine_sample_pixels": 256,
             "refine_threshold": 0.1,
             "refine_kernel_size": 3,
+            "diverge": 20.0,
+            "accumulate": 1,
+            "compile": False,
+            "checkpointing": False,
         }
         return TrainParams.model_validate_json(json.dumps(values | changes))
 

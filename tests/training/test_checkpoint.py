@@ -32,12 +32,12 @@ def test_same_state_same_bytes(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_the_last_two_stay(tmp_path):
+def test_the_last_three_stay(tmp_path):
     assert checkpoint.newest(tmp_path) is None
     assert checkpoint.newest_step(tmp_path) == 0
     for step in (5, 10, 100, 20):
         checkpoint.save(tmp_path, make(step))
-    assert [p.name for p in sorted(tmp_path.iterdir())] == ["step-00000020.safetensors", "step-00000100.safetensors"]
+    assert [p.name for p in sorted(tmp_path.iterdir())] == [f"step-{n:08d}.safetensors" for n in (10, 20, 100)]
     assert checkpoint.newest_step(tmp_path) == 100
 
 
@@ -56,8 +56,58 @@ def test_half_a_file_is_never_seen(tmp_path, monkeypatch):
 
 def test_other_settings_are_named(tmp_path):
     path = checkpoint.save(tmp_path, make(1, data="aa", old=1))
-    with pytest.raises(ValueError, match="data was 'aa', now 'bb'; new was None, now 2; old was 1, now None"):
+    assert checkpoint.differences({"a": {"b": 1, "c": (1, 2)}}, {"a": {"b": 2, "c": [1, 2]}}) == ["a.b: 1 -> 2"]
+    with pytest.raises(checkpoint.ChangedError, match=r'data: "aa" -> "bb"; new: \(none\) -> 2; old: 1 -> \(none\)'):
         checkpoint.load(path, {"seed": 1, "data": "bb", "new": 2})
+
+
+def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path, caplog):
+    checkpoint.save(tmp_path, make(1))
+    path = checkpoint.save(tmp_path, make(2))
+    path.write_bytes(path.read_bytes()[:-4])
+    found = checkpoint.load_newest(tmp_path, {"seed": 1})
+    assert found is not None
+    assert found.step == 1
+    assert f"{path} is damaged" in caplog.text
+    assert checkpoint.load_newest(tmp_path / "none", {"seed": 1}) is None
+
+
+def test_adopted_by_a_run_with_other_settings(tmp_path):
+    path = checkpoint.save(tmp_path / "old", make(3))
+    new = {"seed": 2}
+    for changed in ["seed: 1 -> 2"], ["code: training/losses.py"]:
+        path = checkpoint.adopt(path, tmp_path / "new", new, changed, partial=True)
+    found = checkpoint.load(path, new)
+    assert (found.step, found.partial) == (3, True)
+    assert found.record["sums"] == {"pha": 0.1}
+    assert [c["changed"] for c in found.changes] == [["seed: 1 -> 2"], ["code: training/losses.py"]]
+    assert {c["step"] for c in found.changes} == {3}
+
+
+def test_what_fits_is_taken_where_that_was_asked_for(caplog):
+    network, optimizer = build(1)
+    step(network, optimizer, 0)
+    tensors = checkpoint.gather(network, optimizer, None)
+    other = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3))
+    before = other[2].weight.clone()
+    other_optimizer = torch.optim.AdamW(other.parameters())
+    with pytest.raises(ValueError, match=r"7 of 9 weights of the checkpoint fit, not 2\.bias, 2\.weight; set"):
+        checkpoint.restore(tensors, other, other_optimizer, None)
+    checkpoint.restore(tensors, other, other_optimizer, None, partial=True)
+    assert "7 of 9 weights" in caplog.text
+    assert torch.equal(other[0].weight, network[0].weight)
+    assert torch.equal(other[2].weight, before)
+    assert other[0].weight in other_optimizer.state
+    assert other[2].weight not in other_optimizer.state
+    with pytest.raises(ValueError, match="0 of 2 weights"):
+        checkpoint.restore(tensors, nn.Linear(2, 2), other_optimizer, None, partial=True)
+
+
+def test_an_average_switched_on_in_mid_run_starts_from_the_weights():
+    network, optimizer = build(1)
+    average, _ = build(2)
+    checkpoint.restore(checkpoint.gather(network, optimizer, None), network, optimizer, average, partial=True)
+    assert torch.equal(average[0].weight, network[0].weight)
 
 
 def test_other_files_are_refused(tmp_path):

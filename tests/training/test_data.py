@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from training.data import Order, Steps, augment, batches, check_crop, crop_size, loader_count, to_images
 
 
@@ -53,6 +53,14 @@ def test_crop_sizes_are_multiples_of_four_in_range(seed, step, low, more):
     for side in (height, width):
         assert side % 4 == 0
         assert 4 * low <= side <= 4 * (low + more)
+
+
+def test_crops_grow_and_are_then_drawn_as_ever():
+    drawn = [crop_size((32, 256), 3, step, grow=200) for step in range(400)]
+    assert max(drawn[0]) == 32
+    assert max(max(size) for size in drawn[:100]) < max(max(size) for size in drawn[100:200])
+    assert drawn[200:] == [crop_size((32, 256), 3, step) for step in range(200, 400)]
+    assert {side for size in drawn for side in size} == {side for size in drawn[200:] for side in size}
 
 
 def test_one_crop_size_a_batch():

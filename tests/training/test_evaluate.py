@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import pytest
 import torch
 
 from compositing.codec import encode_jpeg, encode_png
-from compositing.shards import Sample, ShardReader
+from compositing.shards.reader import Sample, ShardReader
+from compositing.shards.tar import write_tar
 from compositing.tables import SHARDS
-from compositing.tarshards import write_tar
 from curation.identity import item_id, rng
 from curation.tables import read_table, write_table
-from training import evaluate, gallery, tuning
+from training import errormap, evaluate, gallery, tuning
 from training.baseline import FEATURES, Tuned
 from training.network import build_base, build_refine
 from training.network.weights import save
@@ -50,6 +51,7 @@ def draw(set_name: str, ordinal: int) -> dict[str, bytes]:
     recipe = {"composite_id": item_id(set_name, ordinal), "set": set_name, "ordinal": ordinal}
     recipe |= {
         "strength": STRENGTHS[ordinal % 3],
+        "case": None,
         "scene": "attic",
         "indoor": None,
         "clip": "test/0001",
@@ -154,6 +156,30 @@ def test_metrics_are_means_of_the_rows(values, rows):
     assert values["ratios"]["hard"]["refine_grad_to_coarse"] == pytest.approx(refine / coarse, abs=1e-3)
 
 
+def test_hard_cases_are_told_apart_and_leave_the_other_figures_alone(values, rows, classical):
+    assert values["cases"] == {}
+    names = {0: "empty", 1: "change"}
+    hard = [row | {"strength": "cases", "case": names[row["ordinal"]]} for row in rows if row["ordinal"] in names]
+    tuned = {**classical.tuned, "cases": classical.tuned["hard"]}
+    found = evaluate.summary([*rows, *hard], replace(classical, tuned=tuned))
+    assert {strength: found["test"][strength] for strength in values["test"]} == values["test"]
+    assert found["samples"] == {"exact": 3, "mild": 3, "hard": 3, "cases": 2}
+    (empty,) = (row["mad"] for row in hard if row["case"] == "empty" and row["method"] == "refine")
+    assert found["cases"]["empty"]["refine"]["mad"] == pytest.approx(empty, abs=1e-4)
+    assert set(found["cases"]["change"]) == set(METHODS)
+    assert any(line.startswith("empty: ") for line in evaluate.lines(found))
+
+
+def test_an_empty_picture_has_figures_for_its_background_alone():
+    sample = sample_of(np.zeros((20, 30), np.uint8))
+    ghost = np.zeros((20, 30), np.float32)
+    ghost[5:15, 5:15] = 0.5
+    found = evaluate.measure(evaluate.Prediction(ghost, np.zeros((3, 20, 30), np.float32)), sample)
+    assert found["mad"] == found["mad_zero"] == pytest.approx(1000 * 0.5 / 6)
+    assert found["conn"] == pytest.approx(0.05) and found["grad"] > 0
+    assert found["mad_soft"] is found["mad_one"] is found["fgr_mad"] is None
+
+
 def test_classical_beats_all_zero_on_test(rows):
     found = [row for row in rows if row["method"] == "classical"]
     assert np.mean([row["mad"] for row in found]) < 0.3 * 1000 * np.mean([row["coverage"] for row in found])
@@ -252,10 +278,10 @@ def test_gallery_holds_as_many_as_asked_and_none_twice(rows, count):
 
 def test_error_map_is_white_where_right_and_tells_missing_from_too_much():
     truth = np.uint8([[0, 128, 255]])
-    assert (gallery.error_map(truth, truth) == 255).all()
-    missing, much = gallery.error_map(np.uint8([[0, 255]]), np.uint8([[255, 0]]))[0]
-    assert tuple(missing) == gallery.MISSING
-    assert tuple(much) == gallery.TOO_MUCH
+    assert (errormap.error_map(truth, truth) == 255).all()
+    missing, much = errormap.error_map(np.uint8([[0, 255]]), np.uint8([[255, 0]]))[0]
+    assert tuple(missing) == errormap.MISSING
+    assert tuple(much) == errormap.TOO_MUCH
 
 
 def test_plot_rows_are_one_a_bar(values):

@@ -7,10 +7,12 @@ import torch
 from safetensors.torch import load_file
 
 from training import loop
+from training.build import build_network
 from training.checkpoint import newest_step
 from training.device import build_fabric, choose_device
-from training.loop import DivergedError, Readers, build_network, train
-from training.network import build_base, weights
+from training.divergence import load
+from training.loop import DivergedError, Readers, train
+from training.network import build_refine, weights
 from training.network.weights import load_base, load_metadata, load_refine
 from training.schedule import parameter_groups, rate_factor
 
@@ -118,18 +120,16 @@ def test_the_file_says_what_it_is(run, make_params):
     assert load_base(path).backbone_name == "mobilenetv2"
 
 
-def test_a_frozen_backbone_stays_and_the_rest_learns(run, make_params, tmp_path):
+@pytest.mark.parametrize("frozen", [["backbone"], ["aspp", "decoder"], ["backbone", "aspp", "decoder"]])
+def test_frozen_parts_stay_and_the_rest_learns(run, make_params, tmp_path, frozen):
     init = tmp_path / "init.safetensors"
-    start = build_base("mobilenetv2")
+    start = build_refine("mobilenetv2")
     weights.save(start, init)
-    params = make_params(freeze_backbone=True, ema=0.9)
-    run(params, init=init)
-    before, after = start.state_dict(), weights.load(run.folder / "run/base.safetensors")
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert not [name for name in changed if name.startswith("backbone.")]
-    assert {"aspp.project.0.weight", "decoder.bn1.running_mean"} <= changed
-    with pytest.raises(ValueError, match="freeze_backbone is true, but the encoder starts from random weights"):
-        run(params, name="scratch")
+    run(make_params(freeze=frozen, ema=0.9, steps=2), kind="refine", init=init)
+    before, after = start.state_dict(), weights.load(run.folder / "run/refine.safetensors")
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"backbone", "aspp", "decoder", "refiner"} - set(frozen)
+    assert not torch.equal(before["refiner.bn1.running_mean"], after["refiner.bn1.running_mean"])
 
 
 def test_average_is_what_is_saved(run, make_params):
@@ -168,11 +168,12 @@ def test_log_says_the_device_and_where_time_goes(run, make_params, caplog):
     assert "train_base: device cpu (accelerator is 'cpu')" in caplog.text
     for phase in ("data", "forward", "backward", "optimizer"):
         assert f"{phase} " in caplog.text.split("ms a step:")[1]
+    assert 0.1 < float(caplog.text.split("peak memory ")[1].split(" GiB")[0]) < 100
 
 
 def test_resuming_with_other_settings_is_refused(run, make_params):
     run(make_params(steps=1))
-    with pytest.raises(ValueError, match="steps was 1, now 2"):
+    with pytest.raises(ValueError, match="steps: 1 -> 2"):
         run(make_params(steps=2))
 
 
@@ -186,13 +187,15 @@ def test_divergence_names_the_step_and_its_composites(run, make_params):
 PARTS = ("backbone", "aspp", "decoder", "refiner")
 
 
-def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch):
-    def broken(out, pha, fgr):
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch, clip):
+    def broken(out, pha, fgr, params):
         return {"pha": torch.sqrt(out.pha * 0).mean()}  # value 0, gradient NaN
 
     monkeypatch.setattr(loop, "base_losses", broken)
     with pytest.raises(DivergedError, match="the gradient is nan at step 0"):
-        run(make_params())
+        run(make_params(clip=clip))
+    assert load(run.folder / "run/diverged-00000000.safetensors").what.startswith("the gradient is nan at step 0")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,10 @@ def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, 
         ({"devices": 3}, "batch is 2, which 3 ranks cannot share equally"),
         ({"precision": "16-mixed"}, "needs a GPU"),
         ({"ema": 1.5}, r"ema is 1\.5"),
+        ({"diverge": -1.0}, r"diverge is -1\.0"),
+        ({"batch": 4, "accumulate": 3}, "accumulate is 3, which does not divide batch 4"),
+        ({"accumulate": 2}, "accumulate is 2, .* parts of 2 samples or more"),
+        ({"compile": True, "checkpointing": True}, "are both true"),
     ],
 )
 def test_settings_that_cannot_work_are_named(run, make_params, changes, words):
@@ -242,6 +249,50 @@ def test_rates():
     assert factors[10:] == sorted(factors[10:], reverse=True)
     assert {rate_factor("constant", step, 100) for step in range(100)} == {1.0}
     assert 0 < rate_factor("onecycle", 0, 1) <= 1
+    for schedule, last in (("constant", 1.0), ("cosine", 1e-3)):
+        factors = [rate_factor(schedule, step, 100, warmup=4) for step in range(100)]
+        assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+        assert factors[-1] == pytest.approx(last)
+        assert factors[4:] == sorted(factors[4:], reverse=True)
+        assert rate_factor(schedule, 0, 1) == 1.0
+
+
+def test_the_start_is_the_one_asked_for(make_params):
+    shaped, published = (build_network("base", make_params(start=start)) for start in ("shaped", "published"))
+    bound = 1 / (published.decoder.conv1.weight[0].numel()) ** 0.5
+    assert published.decoder.conv1.weight.abs().max() <= bound < shaped.decoder.conv1.weight.abs().max()
+    assert published.decoder.conv4.bias.abs().max() > 0
+    # The encoder's first convolution was replaced, and so is as PyTorch draws it; the others are torchvision's.
+    first, second = published.backbone.features[0][0].weight, published.backbone.features[1].conv[0][0].weight
+    assert first.abs().max() <= 1 / first[0].numel() ** 0.5
+    assert second.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.2)
+    assert not torch.equal(
+        build_network("base", make_params(start="published", seed=2)).decoder.conv1.weight,
+        published.decoder.conv1.weight,
+    )
+
+
+def test_dropout_is_the_one_asked_for(make_params):
+    features = torch.ones(1, 320, 4, 4)
+    for share in (0.0, 0.25):
+        network = build_network("base", make_params(dropout=share))
+        project = network.aspp.project.eval()
+        project[3].train()
+        dropped = (project[3](torch.ones(10_000)) == 0).float().mean().item()
+        assert dropped == pytest.approx(share, abs=0.03)
+    assert torch.isfinite(network.eval().aspp(features)).all()
+
+
+@pytest.mark.parametrize("kind", ["base", "refine"])
+def test_a_variant_trains_and_says_what_it_is(run, make_params, kind):
+    terms = {"pha": 1.0, "grad": 0.5, "fgr": 1.0, "err": 1.0, "lap": 0.2, "soft": 1.0}
+    run(make_params(steps=2, difference="matched", losses=terms, schedule="cosine", warmup=1), kind=kind)
+    load = load_base if kind == "base" else load_refine
+    network = load(run.folder / "run" / f"{kind}.safetensors")
+    assert network.difference == "matched"
+    assert network.backbone.features[0][0].extra.abs().sum() > 0
+    recorded = json.loads((run.folder / "run/curves/metrics.json").read_text())["train"]
+    assert "lap" in recorded
 
 
 def test_every_parameter_has_its_rate(make_params):

@@ -32,7 +32,8 @@ def save(state: dict[str, Tensor], path: Path) -> Path:
 
 def test_the_encoder_computes_what_the_imagenet_one_did(imagenet: nn.Module, tmp_path: Path) -> None:
     network = build_base("mobilenetv2").eval()
-    words = weights.start_from(network, save(imagenet.state_dict(), tmp_path / "mobilenet.pth"))
+    words, filled = weights.start_from(network, save(imagenet.state_dict(), tmp_path / "mobilenet.pth"))
+    assert filled == {"backbone"}
     image = torch.rand(1, 3, 96, 96)
     mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
     with torch.no_grad():
@@ -63,7 +64,8 @@ def test_deeplab_of_vainf_brings_encoder_and_aspp(tmp_path: Path) -> None:
     other, network = build_base("mobilenetv2"), build_base("mobilenetv2")
     for parameter in other.parameters():
         nn.init.normal_(parameter)
-    words = weights.start_from(network, save({"model_state": vainf(other)}, tmp_path / "deeplab.pth"))
+    words, filled = weights.start_from(network, save({"model_state": vainf(other)}, tmp_path / "deeplab.pth"))
+    assert filled == {"backbone", "aspp"}
     for name in ("backbone.features.17.conv.0.0.weight", "aspp.project.0.weight"):
         assert torch.equal(network.state_dict()[name], other.state_dict()[name])
     assert network.backbone.features[0][0].weight.shape[1] == 6

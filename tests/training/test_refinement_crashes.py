@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compositing.shards import Sample
+from compositing.shards.reader import Sample
 from training.data import Order, Steps, crop_size, to_batch, to_images
 from training.losses import error_target, sobel
 from training.network import build_base, build_refine, patches

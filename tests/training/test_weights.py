@@ -95,7 +95,7 @@ def test_weights_of_another_network_change_nothing() -> None:
     network, other = build_refine("mobilenetv2"), build_refine("mobilenetv2", refine_kernel_size=1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     initialise(other, seed=5)
-    with pytest.raises(ValueError, match=r"4 of another shape .*check the backbone and the kernel size"):
+    with pytest.raises(ValueError, match=r"4 of another shape .*check 'backbone', 'difference' and the kernel size"):
         weights.load_into(network, other.state_dict())
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     report = weights.load_into(network, other.state_dict(), partial=True)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from compositing.shards import ShardReader
+from compositing.shards.reader import ShardReader
 from training.config import TrainParams
 from training.loop import Readers, train
 

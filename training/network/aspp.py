@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from training.network.dropout import Dropout
 from training.network.norm import BatchNorm
 
+DROPOUT = 0.5
+"""Share of the projection's values that training drops, in the published network."""
+
 
 class ASPP(nn.Module):
     """One 1x1 branch, one 3x3 branch a dilation rate, one branch of the frame's mean; joined by a 1x1 projection.
@@ -20,7 +23,13 @@ class ASPP(nn.Module):
         branches += [_branch(channels, width, rate) for rate in rates]
         branches.append(nn.Sequential(nn.AdaptiveAvgPool2d(1), *_branch(channels, width)))
         self.convs = nn.ModuleList(branches)
-        self.project = nn.Sequential(*_branch(len(branches) * width, width), Dropout(0.5))
+        self.project = nn.Sequential(*_branch(len(branches) * width, width), Dropout(DROPOUT))
+
+    def set_dropout(self, share: float) -> None:
+        """Drop this share of the projection's values in training; prediction drops none."""
+        for module in self.project:
+            if isinstance(module, nn.Dropout):
+                module.p = share
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, width, h, w)."""

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.network.encoder import Features
+from training.network.difference import all_weights, convolution
+from training.network.encoder import IN_CHANNELS, Features
 from training.network.norm import BatchNorm, relu
 from training.network.resize import resize
 
@@ -35,7 +36,8 @@ class Decoder(nn.Module):
         self.bn2 = BatchNorm(WIDTHS[2])
         self.conv3 = nn.Conv2d(WIDTHS[2] + shortcuts[2], WIDTHS[3], 3, padding=1, bias=False)
         self.bn3 = BatchNorm(WIDTHS[3])
-        self.conv4 = nn.Conv2d(WIDTHS[3] + shortcuts[3], OUT_CHANNELS, 3, padding=1)
+        more = shortcuts[3] - IN_CHANNELS
+        self.conv4 = convolution(WIDTHS[3] + IN_CHANNELS, OUT_CHANNELS, 3, more, padding=1)
 
     def forward(self, context: Tensor, features: Features, hidden: bool = True) -> Tensor:
         """``context`` (B, 256, h, w) at stride 16 and the encoder's features -> (B, 37, H, W), raw.
@@ -51,7 +53,7 @@ class Decoder(nn.Module):
             out: Tensor = self.conv4(x)
             return out
         assert self.conv4.bias is not None
-        return F.conv2d(x, self.conv4.weight[:SEEN], self.conv4.bias[:SEEN], padding=1)
+        return F.conv2d(x, all_weights(self.conv4)[:SEEN], self.conv4.bias[:SEEN], padding=1)
 
 
 def _join(x: Tensor, shortcut: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import mobilenet_v2
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from training.network.difference import convolution
 from training.network.norm import BatchNorm
 
 Backbone = Literal["mobilenetv2", "resnet50", "resnet101"]
@@ -33,15 +34,14 @@ class ResNetEncoder(nn.Module):
     Source: He et al. 2016 (the blocks); Lin et al. 2021, section 4.1 (the changes).
     """
 
-    widths = (IN_CHANNELS, 64, 256, 512, 2048)
-    """Channels of the features, finest first."""
-
-    def __init__(self, depths: tuple[int, int, int, int]) -> None:
+    def __init__(self, depths: tuple[int, int, int, int], more: int = 0) -> None:
         super().__init__()
+        self.widths = (IN_CHANNELS + more, 64, 256, 512, 2048)
+        """Channels of the features, finest first."""
         blocks = ResNet(
             Bottleneck, list(depths), replace_stride_with_dilation=[False, False, True], norm_layer=BatchNorm
         )
-        self.conv1 = nn.Conv2d(IN_CHANNELS, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = convolution(IN_CHANNELS, 64, 7, more, stride=2, padding=3, bias=False)
         self.bn1: nn.Module = blocks.bn1
         self.relu: nn.Module = blocks.relu
         self.maxpool: nn.Module = blocks.maxpool
@@ -51,7 +51,7 @@ class ResNetEncoder(nn.Module):
         self.layer4: nn.Module = blocks.layer4
 
     def forward(self, x: Tensor) -> Features:
-        """Features of ``x`` (B, 6, H, W), source then captured background, in [0, 1]."""
+        """Features of ``x`` (B, 6 + more, H, W), source then captured background, in [0, 1]."""
         stride2 = self.relu(self.bn1(self.conv1(x)))
         stride4 = self.layer1(self.maxpool(stride2))
         stride8 = self.layer2(stride4)
@@ -64,13 +64,12 @@ class MobileNetV2Encoder(nn.Module):
     Source: Sandler et al. 2018 (the blocks); Lin et al. 2021, section 4.1 (the changes).
     """
 
-    widths = (IN_CHANNELS, 16, 24, 32, 320)
-    """Channels of the features, finest first."""
-
-    def __init__(self) -> None:
+    def __init__(self, more: int = 0) -> None:
         super().__init__()
+        self.widths = (IN_CHANNELS + more, 16, 24, 32, 320)
+        """Channels of the features, finest first."""
         self.features: nn.Sequential = mobilenet_v2(weights=None, norm_layer=BatchNorm).features[:18]
-        self.features[0][0] = nn.Conv2d(IN_CHANNELS, 32, 3, stride=2, padding=1, bias=False)
+        self.features[0][0] = convolution(IN_CHANNELS, 32, 3, more, stride=2, padding=1, bias=False)
         _depthwise(self.features[14]).stride = (1, 1)
         for block in self.features[15:]:
             depthwise = _depthwise(block)
@@ -78,7 +77,7 @@ class MobileNetV2Encoder(nn.Module):
             depthwise.padding = (2, 2)
 
     def forward(self, x: Tensor) -> Features:
-        """Features of ``x`` (B, 6, H, W), source then captured background, in [0, 1]."""
+        """Features of ``x`` (B, 6 + more, H, W), source then captured background, in [0, 1]."""
         stride2 = self.features[1](self.features[0](x))
         stride4 = self.features[3](self.features[2](stride2))
         stride8 = stride4
@@ -97,12 +96,12 @@ def _depthwise(block: nn.Module) -> nn.Conv2d:
     return layer
 
 
-def build_encoder(backbone: Backbone) -> ResNetEncoder | MobileNetV2Encoder:
-    """The encoder named ``backbone``; ValueError for a name that is none."""
+def build_encoder(backbone: Backbone, more: int = 0) -> ResNetEncoder | MobileNetV2Encoder:
+    """The encoder named ``backbone``, for ``more`` channels than six; ValueError for a name that is none."""
     if backbone == "mobilenetv2":
-        return MobileNetV2Encoder()
+        return MobileNetV2Encoder(more)
     if backbone == "resnet50":
-        return ResNetEncoder((3, 4, 6, 3))
+        return ResNetEncoder((3, 4, 6, 3), more)
     if backbone == "resnet101":
-        return ResNetEncoder((3, 4, 23, 3))
+        return ResNetEncoder((3, 4, 23, 3), more)
     raise ValueError(f"backbone: {backbone!r} is none of {', '.join(get_args(Backbone))}")

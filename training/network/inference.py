@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from training.network.difference import WideConv2d
 from training.network.matting import BaseNetwork
 
 Network = TypeVar("Network", bound=BaseNetwork)
@@ -21,6 +22,9 @@ def for_inference(network: Network) -> Network:
     """
     made = copy.deepcopy(network).eval().requires_grad_(False)
     for parent in list(made.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, WideConv2d):
+                setattr(parent, name, layer.plain().eval().requires_grad_(False))
         children = list(parent.named_children())
         for (name, layer), (after, norm) in itertools.pairwise(children):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):

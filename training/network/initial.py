@@ -6,6 +6,7 @@ that knows nothing is the source; a refiner that knows nothing leaves the coarse
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,13 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import Bottleneck
 
 from training.network.decoder import HIDDEN, Decoder
+from training.network.difference import WideConv2d
 from training.network.encoder import MobileNetV2Encoder, ResNetEncoder
 from training.network.refiner import Refiner
+
+Start = Literal["shaped", "published"]
+"""How weights begin from scratch: ``shaped`` as described above, ``published`` as the published code's libraries draw
+them."""
 
 DIFFERENCE_SHARE = 0.5
 """Share of the first convolution's filters that see the difference of source and captured background."""
@@ -26,6 +32,10 @@ START_ALPHA = 0.5
 START_ERROR = 0.1
 """Above 0: with an error of 0 everywhere the refiner would be given nothing to do."""
 
+DIFFERENCE_SLOPE = 3.0
+DIFFERENCE_FLOOR = 0.3
+"""Alpha starts at ``DIFFERENCE_SLOPE`` times what the shown difference is above ``DIFFERENCE_FLOOR``."""
+
 ALPHA_SPREAD = 0.35
 """Standard deviation of alpha among the pixels that are refined."""
 
@@ -36,14 +46,22 @@ LIFT = 2.0
 """Standard deviations by which passed-through values are lifted above 0, so that ReLU lets them through."""
 
 
-def initialise(network: nn.Module, seed: int) -> None:
+def initialise(network: nn.Module, seed: int, start: Start = "shaped") -> None:
     """Draw all weights of a base or refine network anew, in place.
 
-    Convolutions are drawn after He et al. 2015; then the first one, the last ones and the refiner are shaped. The
-    generator is the function's own: the global one is neither read nor moved, and the weights hang on ``seed`` alone.
+    ``shaped``: convolutions are drawn after He et al. 2015; then the first one, the last ones and the refiner are
+    shaped. ``published``: as PyTorch and torchvision draw them. The generator is the function's own: the global one is
+    neither read nor moved, and the weights hang on ``seed`` alone. Weights for the difference of source and captured
+    background, where the network is shown it, are 0, but for alpha's with ``shaped``.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, WideConv2d):
+                module.extra.zero_()
+        if start == "published":
+            _as_published(network, generator)
+            return
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 _draw(module, generator)
@@ -55,6 +73,8 @@ def initialise(network: nn.Module, seed: int) -> None:
                 _skip_blocks(module)
             elif isinstance(module, Decoder):
                 _start_gently(module.conv4)
+                if isinstance(module.conv4, WideConv2d):
+                    _start_at_the_difference(module.conv4)
             elif isinstance(module, Refiner):
                 _pass_through(module)
 
@@ -67,6 +87,28 @@ def _draw(convolution: nn.Conv2d, generator: torch.Generator) -> None:
     weight.copy_(torch.randn(weight.shape, generator=generator) * deviation)
     if convolution.bias is not None:
         convolution.bias.zero_()
+
+
+def _as_published(network: nn.Module, generator: torch.Generator) -> None:
+    """Encoder after He et al. 2015, but for its first convolution, which the published code replaced; the rest uniform.
+
+    That is torchvision's choice, and PyTorch's own for a convolution: up to 1 / sqrt(inputs of one output).
+    """
+    kept: set[nn.Module] = set()
+    for encoder in network.modules():
+        if isinstance(encoder, MobileNetV2Encoder | ResNetEncoder):
+            kept.update([layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d)][1:])
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d):
+            if module in kept:
+                _draw(module, generator)
+                continue
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            for parameter in (module.weight, module.bias):
+                if parameter is not None:
+                    parameter.copy_((2 * torch.rand(parameter.shape, generator=generator) - 1) * bound)
 
 
 def _see_differences(weight: Tensor) -> None:
@@ -90,6 +132,13 @@ def _start_gently(last: nn.Conv2d) -> None:
     last.weight[:5] *= GENTLE
     last.bias[0] = START_ALPHA
     last.bias[4] = START_ERROR
+
+
+def _start_at_the_difference(last: WideConv2d) -> None:
+    """Start alpha at the mean difference around each pixel, stretched: a plain matte by difference."""
+    assert last.bias is not None
+    last.extra[0] = DIFFERENCE_SLOPE / last.extra[0].numel()
+    last.bias[0] = -DIFFERENCE_SLOPE * DIFFERENCE_FLOOR
 
 
 def _pass_through(refiner: Refiner) -> None:

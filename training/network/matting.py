@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from training.network.aspp import ASPP
 from training.network.clamp import clamp01
 from training.network.decoder import Decoder
+from training.network.difference import CHANNELS, show
+from training.network.difference import Kind as Difference
 from training.network.encoder import Backbone, build_encoder
 from training.network.initial import initialise
 from training.network.refiner import RefineMode, Refiner
@@ -62,26 +64,35 @@ class BaseNetwork(nn.Module):
     Source: Lin et al. 2021, section 4.1. Any size of input works.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone, difference: Difference = "none") -> None:
         super().__init__()
-        encoder = build_encoder(backbone)
+        if difference not in CHANNELS:
+            raise ValueError(f"difference: {difference!r} is none of {', '.join(CHANNELS)}")
+        encoder = build_encoder(backbone, CHANNELS[difference])
         stride1, stride2, stride4, stride8, stride16 = encoder.widths
         self.backbone_name = backbone
-        self.backbone_frozen = False
+        self.difference = difference
+        self.frozen: frozenset[str] = frozenset()
         self.backbone = encoder
         self.aspp = ASPP(stride16)
         self.decoder = Decoder((stride8, stride4, stride2, stride1))
 
-    def freeze_backbone(self) -> None:
-        """Let training leave the encoder alone: no gradients, and batch norm keeps to its running statistics."""
-        self.backbone_frozen = True
-        self.backbone.requires_grad_(False).eval()
+    @property
+    def parts(self) -> list[str]:
+        """What has rates of its own and can be frozen: ``backbone``, ``aspp``, ``decoder``, and ``refiner`` of some."""
+        return [name for name, _ in self.named_children()]
+
+    def freeze(self, *parts: str) -> None:
+        """Let training leave parts alone: no gradients, no dropout, and batch norm keeps to its running statistics."""
+        self.frozen = frozenset(parts)
+        for part in self.frozen:
+            self.get_submodule(part).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; a frozen encoder stays in evaluation."""
+        """Set the training mode; frozen parts stay in evaluation."""
         super().train(mode)
-        if self.backbone_frozen:
-            self.backbone.eval()
+        for part in self.frozen:
+            self.get_submodule(part).eval()
         return self
 
     def forward(self, src: Tensor, bgr: Tensor, hidden: bool = True) -> BaseOutput:
@@ -100,6 +111,7 @@ class BaseNetwork(nn.Module):
     def _coarse(self, frame: Tensor, hidden: bool = True) -> _Coarse:
         """Coarse result of ``frame`` (B, 6, H, W); the residual is not clamped."""
         height, width = frame.shape[-2:]
+        frame = show(frame, self.difference)
         features = self.backbone(pad_to_least(frame, LEAST_SIDE))
         raw = self.decoder(self.aspp(features.stride16), features, hidden)[:, :, :height, :width]
         # bfloat16 knows 128 values between 0.5 and 1: what is measured against truth leaves it here.
@@ -122,8 +134,9 @@ class RefineNetwork(BaseNetwork):
         refine_sample_pixels: int = 80_000,
         refine_threshold: float = 0.1,
         refine_kernel_size: int = 3,
+        difference: Difference = "none",
     ) -> None:
-        super().__init__(backbone)
+        super().__init__(backbone, difference)
         if not 0.01 <= backbone_scale <= 1:
             raise ValueError(
                 f"backbone_scale: {backbone_scale} is not in [0.01, 1]; usual are 0.25 (HD) and 0.125 (4K)"
@@ -165,16 +178,18 @@ class RefineNetwork(BaseNetwork):
 Network = TypeVar("Network", bound=BaseNetwork)
 
 
-def build_base(backbone: Backbone) -> BaseNetwork:
+def build_base(backbone: Backbone, difference: Difference = "none") -> BaseNetwork:
     """The base network, initialised with seed 0 (see :func:`training.network.initial.initialise`).
 
     Args:
         backbone: ``mobilenetv2``, ``resnet50`` or ``resnet101``.
+        difference: what it is shown beside source and captured background, see :mod:`training.network.difference`;
+            ``none`` is the published network.
 
     Raises:
-        ValueError: no such backbone.
+        ValueError: no such backbone or difference.
     """
-    return _build(BaseNetwork, backbone)
+    return _build(BaseNetwork, backbone, difference=difference)
 
 
 def build_refine(
@@ -184,6 +199,7 @@ def build_refine(
     refine_sample_pixels: int = 80_000,
     refine_threshold: float = 0.1,
     refine_kernel_size: int = 3,
+    difference: Difference = "none",
 ) -> RefineNetwork:
     """The refine network, initialised with seed 0.
 
@@ -195,6 +211,7 @@ def build_refine(
         refine_sample_pixels: sampling: pixels a sample, 16 a patch; more than there are means all.
         refine_threshold: thresholding: smallest error that is refined.
         refine_kernel_size: 3 or 1.
+        difference: as in :func:`build_base`.
 
     Raises:
         ValueError: a value outside these; the message names it.
@@ -207,6 +224,7 @@ def build_refine(
         refine_sample_pixels=refine_sample_pixels,
         refine_threshold=refine_threshold,
         refine_kernel_size=refine_kernel_size,
+        difference=difference,
     )
 
 

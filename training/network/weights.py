@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from curation.storage import writing
+from training.network.difference import CHANNELS
 from training.network.encoder import Backbone
 from training.network.matting import BaseNetwork, RefineNetwork, build_base, build_refine
 from training.network.pretrained import adapt
@@ -23,6 +24,11 @@ HEADER = "cleanplate"
 """The one metadata key; safetensors writes several in any order, which would change the bytes from run to run."""
 
 REFINER = "refiner."
+
+EXTRA = ".extra"
+"""How the names of weights end that see the difference of source and captured background."""
+
+NEVER_MISSING = ("num_batches_tracked", EXTRA)
 
 PUBLISHED_SPACE = "display"
 """What alpha mixed in the composites that the published weights were trained on."""
@@ -39,6 +45,12 @@ class Report(NamedTuple):
     """In both with different shapes, which are named: left as they were."""
     unexpected: list[str]
     """Only in the file: ignored."""
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """The parts of the network that were taken whole."""
+        lost = {name.split(".")[0] for name in (*self.missing, *self.mismatched)}
+        return frozenset(name.split(".")[0] for name in self.matched) - lost
 
     def __str__(self) -> str:
         """One line with the counts and the first names of what did not fit."""
@@ -70,11 +82,14 @@ def save(network: BaseNetwork, path: Path, metadata: Mapping[str, Any] | None = 
 
 def describe(network: BaseNetwork) -> dict[str, Any]:
     """Kind and options of a network, as its builder takes them; JSON values."""
+    # The published network is not called a variant: its files stay as they were.
+    variant = {} if network.difference == "none" else {"difference": network.difference}
     if not isinstance(network, RefineNetwork):
-        return {"kind": "base", "backbone": network.backbone_name}
+        return {"kind": "base", "backbone": network.backbone_name, **variant}
     return {
         "kind": "refine",
         "backbone": network.backbone_name,
+        **variant,
         "backbone_scale": network.backbone_scale,
         "refine_mode": network.refiner.mode,
         "refine_sample_pixels": network.refiner.sample_pixels,
@@ -136,7 +151,9 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
         partial: take what fits by name and shape and leave the rest; otherwise all but the refiner must fit.
 
     Returns:
-        What became of each name. A batch norm's ``num_batches_tracked``, which old files lack, is never missing.
+        What became of each name. Never missing are a batch norm's ``num_batches_tracked``, which old files lack, and
+        the weights of channels that the file's network was not shown (``extra``): they become 0, so that the network
+        computes what the file's did.
 
     Raises:
         FileNotFoundError: no such file.
@@ -147,7 +164,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
     fits = {name: name in given and given[name].shape == own[name].shape for name in own}
     report = Report(
         matched=sorted(name for name in own if fits[name]),
-        missing=sorted(name for name in own if name not in given and not name.endswith("num_batches_tracked")),
+        missing=sorted(name for name in own if name not in given and not name.endswith(NEVER_MISSING)),
         mismatched=sorted(
             f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
             for name in own
@@ -156,15 +173,25 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor] | Path, partial: b
         unexpected=sorted(name for name in given if name not in own),
     )
     _require_fit(report, partial, f"{state}" if isinstance(state, Path) else "these weights")
-    network.load_state_dict({name: given[name] for name in report.matched}, strict=False)
+    taken = {name: given[name] for name in report.matched}
+    for name in own:
+        if name.endswith(EXTRA) and name not in given and name.removesuffix(EXTRA) + ".weight" in taken:
+            taken[name] = torch.zeros_like(own[name])
+    network.load_state_dict(taken, strict=False)
     return report
 
 
-def start_from(network: BaseNetwork, path: Path) -> str:
-    """Put the weights that training starts from into a network: its own kind's, or an encoder's of another network.
+class Start(NamedTuple):
+    """What training starts from."""
 
-    Returns:
-        One line that says whose they are, what matched and what did not.
+    words: str
+    """One line: whose weights they are, what matched and what did not."""
+    filled: frozenset[str]
+    """The parts of the network that they fill; the others stay random."""
+
+
+def start_from(network: BaseNetwork, path: Path) -> Start:
+    """Put the weights that training starts from into a network: its own kind's, or an encoder's of another network.
 
     Raises:
         FileNotFoundError: no such file.
@@ -174,9 +201,10 @@ def start_from(network: BaseNetwork, path: Path) -> str:
     adapted = adapt(state)
     if adapted is None:
         try:
-            return str(load_into(network, state))
+            report = load_into(network, state)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        return Start(str(report), report.filled)
     report = load_into(network, adapted.state, partial=True)
     lost = [name for name in (*report.missing, *report.mismatched) if name.startswith("backbone.")]
     if lost:
@@ -184,7 +212,9 @@ def start_from(network: BaseNetwork, path: Path) -> str:
             f"weights: {path} is a {adapted.source}, which lacks {len(lost)} tensors of a {network.backbone_name} "
             f"({', '.join(lost[:3])}, ...); check 'backbone'"
         )
-    return f"{adapted.source}, first convolution for 6 channels; {report}; {len(adapted.unused)} have no place here"
+    unused = f"{len(adapted.unused)} have no place here"
+    words = f"{adapted.source}, first convolution for 6 channels; {report}; {unused}"
+    return Start(words, report.filled)
 
 
 def convert(source: Path, path: Path) -> str:
@@ -221,7 +251,8 @@ def load_base(path: Path) -> BaseNetwork:
         ValueError: the file is of no such network.
     """
     state = load(path)
-    network = build_base(_described(path, state)["backbone"])
+    found = _described(path, state)
+    network = build_base(found["backbone"], found.get("difference", "none"))
     _fill(network, state, path)
     return network
 
@@ -264,7 +295,9 @@ def _require_fit(report: Report, partial: bool, source: str) -> None:
     lost += [name for name in report.missing if name.startswith(REFINER) and taken]
     surplus = [name for name in report.unexpected if not name.startswith(REFINER)]
     if lost or surplus or report.mismatched:
-        raise ValueError(f"weights: {source} are of another network: {report}; check the backbone and the kernel size")
+        raise ValueError(
+            f"weights: {source} are of another network: {report}; check 'backbone', 'difference' and the kernel size"
+        )
 
 
 def _described(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -276,9 +309,12 @@ def _described(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
     backbone = _backbone(state)
     if backbone is None:
         raise ValueError(f"weights: {path} is of no network known here: names such as {', '.join(sorted(state)[:3])}")
+    shown = {state[name].shape[1] for name in state if name.endswith(EXTRA)}
+    kind = next((kind for kind, channels in CHANNELS.items() if channels in shown), None)
+    variant = {} if kind is None else {"difference": kind}
     if first is None:
-        return {"kind": "base", "backbone": backbone}
-    return {"kind": "refine", "backbone": backbone, "refine_kernel_size": int(first.shape[-1])}
+        return {"kind": "base", "backbone": backbone, **variant}
+    return {"kind": "refine", "backbone": backbone, **variant, "refine_kernel_size": int(first.shape[-1])}
 
 
 def _backbone(state: Mapping[str, Tensor]) -> Backbone | None:

@@ -1,0 +1,1 @@
+"""What a real camera did between a plate and a source, measured."""

@@ -1,0 +1,1 @@
+"""Loops over pixels that the chain spends its time in, compiled."""

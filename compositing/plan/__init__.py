@@ -1,0 +1,1 @@
+"""Every number of every composite, drawn before one is rendered."""

@@ -1,0 +1,1 @@
+"""Composites on the disk: written, read, verified, or rendered live in their place."""
