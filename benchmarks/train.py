@@ -34,9 +34,10 @@ from compositing.shards.reader import Sample
 from curation.identity import rng
 from pipelines.params import parse
 from pipelines.presets import preset_text
+from training.build import build_network
 from training.config import TrainParams
 from training.data import Order, Steps, batches
-from training.loop import Readers, build_network, train
+from training.loop import Readers, train
 from training.losses import base_losses
 from training.schedule import parameter_groups, rate_factor, set_rates
 

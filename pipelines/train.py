@@ -1,9 +1,11 @@
 """What the two training stages share: progress, curves, the published model."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curation.storage import writing
 from pipelines.paths import find_weights
 from pipelines.progress import Progress
 from pipelines.samples import data_fingerprint, open_reader, open_training, plan_space
@@ -11,7 +13,7 @@ from pipelines.stage import METRICS, Stage, require_extra
 from training.config import TrainParams
 
 if TYPE_CHECKING:
-    from training.loop import Kind
+    from training.build import Kind
 
 MODELS = Path("data/models")
 PICTURES = Path("data/pictures")
@@ -22,9 +24,8 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
     require_extra("train")
     # Crops change size: CUDA's memory would be cut into pieces that fit no other. Read when PyTorch is first imported.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
-
     from pipelines import unfinished
-    from training import checkpoint, loop  # PyTorch only where it is used
+    from training import checkpoint, loop, memory  # PyTorch only where it is used
 
     if params.init is not None:
         init = find_weights(params.init)
@@ -46,4 +47,8 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
             pictures=PICTURES / kind,
             space=space,
         )
+    # To a tenth: on the CPU it wobbles from run to run, and DVC compares the file.
+    used = round(memory.kept(stage.work.folder), 1)
+    with writing(METRICS / stage.name / "memory.json") as temporary:
+        temporary.write_text(json.dumps({"peak_memory_gib": used}) + "\n", encoding="utf-8")
     stage.work.link_file(made, MODELS / made.name)

@@ -100,7 +100,7 @@ class TrainParams(Section):
     accelerator: Literal["auto", "cpu", "cuda"]
     """Device; auto takes a GPU where there is one and says what it took."""
     devices: int
-    """Processes on this machine."""
+    """Processes a machine, one a GPU, that share each batch equally; other numbers go on with what these have begun."""
     threads: int
     """CPU threads a process; recorded, since sums depend on it."""
     validate_every: int

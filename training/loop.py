@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from lightning_fabric import Fabric
@@ -13,31 +13,19 @@ from torch import Tensor
 from training import calibrate, checkpoint, divergence, memory
 from training.average import Average
 from training.board import open_board
+from training.build import Kind, build_network, check
 from training.checkpoint import Checkpoint
 from training.clock import Clock
 from training.compiled import compiled
 from training.config import TrainParams
-from training.data import (
-    Batch,
-    Images,
-    Reader,
-    Steps,
-    batches,
-    check_crop,
-    dropout_seed,
-    loader_count,
-    micro_batches,
-    to_images,
-)
+from training.data import Batch, Images, Reader, Steps, batches, dropout_seed, loader_count, micro_batches, to_images
 from training.device import build_fabric, choose_device, reproducible
 from training.divergence import DivergedError, Incident, Watch
-from training.freeze import freeze
 from training.interrupt import Interrupt, Preempted
 from training.launch import Progress, launch
 from training.losses import base_losses, refine_losses
 from training.mixing import order_of
-from training.network import BaseNetwork, build_base, build_refine, weights
-from training.network.initial import initialise
+from training.network import BaseNetwork, weights
 from training.pace import Pace
 from training.pictures import PICTURED, Pictures, names, pictured
 from training.ranks import ALONE, Ranks, check_alike, check_shares, find_machines, share_file, spread
@@ -46,13 +34,10 @@ from training.record import Record
 from training.schedule import build_optimizer, rate_factor, set_rates
 from training.validation import RecipeReader, choose, predict_bytes, validate
 
-Kind = Literal["base", "refine"]
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run's work folder."""
 PICTURES = "pictures"
 """Folder of the pictures in a run's work folder."""
-MEMORY = "memory.json"
-"""File of the peak of memory, beside the curves."""
 LOG_EVERY = 50
 
 log = logging.getLogger("cleanplate.train")
@@ -75,8 +60,13 @@ class _Job(NamedTuple):
     curves: Path
     data: str
     init: Path | None
-    space: str
     pictures: Path | None
+    space: str
+
+    @property
+    def result(self) -> Path:
+        """The file of the finished weights."""
+        return self.folder / f"{self.kind}.safetensors"
 
 
 def train(
@@ -117,24 +107,21 @@ def train(
         Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
-    _check(params, readers.train, section)
+    check(params, readers.train, section)
     machines = find_machines()
-    check_shares(params.batch, params.devices, machines, section)
-    job = _Job(kind, params, readers, folder, curves, data, init, space, pictures)
+    check_shares(params, machines, section)
+    job = _Job(kind, params, readers, folder, curves, data, init, pictures, space)
     if params.devices * machines.total == 1:
         _train(job, ALONE, Interrupt(), progress)
     else:
         launch(_train, job, params.devices, machines, progress)
-    return _weights(job)
-
-
-def _weights(job: _Job) -> Path:
-    return job.folder / f"{job.kind}.safetensors"
+    return job.result
 
 
 def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | None) -> None:
     """Train as one of the ranks: all of them go through this together."""
     params, section = job.params, f"train_{job.kind}"
+    checkpoints = job.folder / CHECKPOINTS
     device, why = choose_device(params.accelerator)
     fabric = build_fabric(params, device, ranks)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
@@ -143,22 +130,22 @@ def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | N
         log.info("%s: %s", section, ranks.describe(params.batch, len(job.readers.train)))
     if device == "cuda":
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
-    made_with = checkpoint.settings(job.kind, params, job.data, job.space, job.init)
     with reproducible(device, params.threads):
         run = _Run(job.kind, params, job.readers, fabric, job.init, ranks)
+        made_with = checkpoint.settings(job.kind, params, job.data, job.space, job.init)
         if ranks.machines > 1:
             check_alike(ranks, {**made_with, "devices": params.devices}, section)
-            share_file(ranks, checkpoint.newest(job.folder / CHECKPOINTS), job.folder / CHECKPOINTS)
-        state = run.resume(job.folder / CHECKPOINTS, made_with)
+            share_file(ranks, checkpoint.newest(checkpoints), checkpoints)
+        state = run.resume(checkpoints, made_with)
         board = open_board(job.folder.name, run.step) if ranks.leads else None
         if job.pictures is not None and ranks.leads:
-            shown = board.picture if board else None
-            run.pictures = Pictures(job.pictures, job.folder / PICTURES, run.step, shown)
+            run.pictures = Pictures(job.pictures, job.folder / PICTURES, run.step, board.picture if board else None)
         with Record(job.curves if ranks.leads else None, state, board) as record, interrupt:
-            run.go(record, job.folder / CHECKPOINTS, made_with, interrupt, progress)
+            run.go(record, checkpoints, made_with, interrupt, progress)
+        used = max(ranks.gather(memory.peak(fabric.device)))
         if ranks.leads:
-            memory.note(job.curves / MEMORY, fabric.device)
-            run.save(_weights(job), job.space)
+            memory.keep(job.folder, used)
+            run.save(job.result, job.space)
 
 
 def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
@@ -167,52 +154,6 @@ def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
     run = _Run(kind, params.model_copy(update={"freeze": []}), nothing, fabric, None)  # random weights refuse to freeze
     run.network.freeze(*params.freeze)
     return run
-
-
-def build_network(kind: Kind, params: TrainParams, init: Path | None = None) -> BaseNetwork:
-    """The network of a stage: drawn from ``params.seed``, overwritten with what ``init`` holds, and in part frozen.
-
-    Raises ValueError where ``init`` does not fit, or lacks a part that is frozen.
-    """
-    network: BaseNetwork
-    if kind == "base":
-        network = build_base(params.backbone, params.difference)
-    else:
-        network = build_refine(
-            params.backbone,
-            backbone_scale=params.backbone_scale,
-            refine_mode=params.refine_mode,
-            refine_sample_pixels=params.refine_sample_pixels,
-            refine_threshold=params.refine_threshold,
-            refine_kernel_size=params.refine_kernel_size,
-            difference=params.difference,
-        )
-    network.aspp.set_dropout(params.dropout)
-    initialise(network, params.seed, params.start)
-    filled: frozenset[str] = frozenset()
-    if init is not None:
-        words, filled = weights.start_from(network, init)
-        log.info("train_%s: starts from %s: %s", kind, init, words)
-    freeze(network, params.freeze, filled, f"train_{kind}")
-    return network.to(memory_format=torch.channels_last)
-
-
-def _check(params: TrainParams, reader: Reader, section: str) -> None:
-    if params.batch < 2:
-        raise ValueError(
-            f"{section}.batch is {params.batch}; batch norm in ASPP's pooled branch needs 2 samples or more a step"
-        )
-    for name in ("steps", "threads", "validate_every", "checkpoint_every", "accumulate"):
-        if getattr(params, name) < 1:
-            raise ValueError(f"{section}.{name} is {getattr(params, name)}; expected 1 or more")
-    if params.batch % params.accumulate or params.batch // params.accumulate < 2:
-        raise ValueError(
-            f"{section}.accumulate is {params.accumulate}, which does not divide batch {params.batch} into equal parts "
-            "of 2 samples or more"
-        )
-    if params.compile and params.checkpointing:
-        raise ValueError(f"{section}.compile and {section}.checkpointing are both true; set one of them to false")
-    check_crop(params.crop, reader, section)
 
 
 class _Run:
@@ -280,8 +221,9 @@ class _Run:
     ) -> None:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
-        order, ranks = order_of(self.readers.train, params.seed), self.ranks
+        order = order_of(self.readers.train, params.seed)
         grow = round(params.crop_growth * params.steps)
+        ranks = self.ranks
         steps = Steps(order, params.batch, params.crop, self.step, params.steps, ranks.number, ranks.world, grow)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
@@ -293,7 +235,7 @@ class _Run:
             with clock("data"):
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
-            terms, stop = ranks.agree(self.learn(batch, images, clock), interrupt.asked)
+            terms = self.learn(batch, images, clock)
             pace.step(clock.lap())
             self.step += 1
             last = self.step == params.steps
@@ -305,7 +247,7 @@ class _Run:
                 text = f"step {self.step}, loss {terms['total']:.4f}; {speed}; {clock.summary()}"
                 log.info("train_%s: %s", self.kind, text)
                 record.pace(self.step, figures)
-            if stop:
+            if ranks.add([interrupt.asked])[0]:  # a signal may have come to one of them only
                 self.checkpoint(record, folder, made_with)
                 text = f"stopped by SIGTERM after step {self.step} of {params.steps}"
                 log.warning("train_%s: %s; it is saved, run the same command to go on", self.kind, text)
@@ -322,7 +264,7 @@ class _Run:
         return self.step > 0 and (self.step % every == 0 or self.step == self.params.steps)
 
     def learn(self, batch: Batch, images: Images, clock: Clock) -> dict[str, float]:
-        """One step: returns the loss terms and their ``total``, means over the micro-batches."""
+        """One step: returns the loss terms and their ``total``, means over the micro-batches and ranks."""
         # Dropout draws from the global generator. Seeded anew each step, a resumed run needs nothing but the step.
         torch.manual_seed(dropout_seed(self.params.seed, self.step))
         count = self.params.accumulate
@@ -338,6 +280,7 @@ class _Run:
                 terms = {name: terms.get(name, 0.0) + value / count for name, value in each.items()}
                 with clock("backward", 1 / count):
                     self.fabric.backward(total / count)
+        terms = self.ranks.mean(terms)
         bound = self.watch.see(terms["total"])
         if bound is not None:
             recent = f"the median of the last {divergence.RECENT}"

@@ -1,6 +1,5 @@
 """The most memory a run has used."""
 
-import json
 import resource
 import sys
 from pathlib import Path
@@ -10,6 +9,8 @@ import torch
 from curation.storage import writing
 
 GIB = 2**30
+NAME = "memory.txt"
+"""In a work folder."""
 
 
 def peak(device: torch.device) -> float:
@@ -23,7 +24,12 @@ def peak(device: torch.device) -> float:
     return used * (1 if sys.platform == "darwin" else 1024) / GIB
 
 
-def note(path: Path, device: torch.device) -> None:
-    """Write the peak as JSON, to a tenth: on the CPU it wobbles from run to run, and DVC compares the file."""
-    with writing(path) as temporary:
-        temporary.write_text(json.dumps({"peak_memory_gib": round(peak(device), 1)}) + "\n", encoding="utf-8")
+def keep(folder: Path, used: float) -> None:
+    """Note a finished run's peak, GiB, of the rank that used the most; who asks may not have trained itself."""
+    with writing(folder / NAME) as temporary:
+        temporary.write_text(str(used), encoding="utf-8")
+
+
+def kept(folder: Path) -> float:
+    """What :func:`keep` noted."""
+    return float((folder / NAME).read_text(encoding="utf-8"))

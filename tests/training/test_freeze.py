@@ -1,7 +1,7 @@
 import pytest
 
+from training.build import build_network
 from training.freeze import freeze
-from training.loop import build_network
 from training.network import build_base, build_refine, weights
 
 

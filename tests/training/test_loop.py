@@ -7,10 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from training import loop
+from training.build import build_network
 from training.checkpoint import newest_step
 from training.device import build_fabric, choose_device
 from training.divergence import load
-from training.loop import DivergedError, Readers, build_network, train
+from training.loop import DivergedError, Readers, train
 from training.network import build_refine, weights
 from training.network.weights import load_base, load_metadata, load_refine
 from training.schedule import parameter_groups, rate_factor
@@ -188,7 +189,7 @@ PARTS = ("backbone", "aspp", "decoder", "refiner")
 
 @pytest.mark.parametrize("clip", [1.0, None])
 def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch, clip):
-    def broken(out, pha, fgr, params):
+    def broken(out, pha, fgr, *rest):
         return {"pha": torch.sqrt(out.pha * 0).mean()}  # value 0, gradient NaN
 
     monkeypatch.setattr(loop, "base_losses", broken)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from training.build import build_network
 from training.clock import Clock
 from training.data import Batch, Images, micro_batches
 from training.device import build_fabric
-from training.loop import build_network, rebuild
+from training.loop import rebuild
 from training.recompute import recompute
 
 

@@ -7,10 +7,11 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from training import divergence, loop
+from training.build import build_network
 from training.data import Order, Steps, batches, to_images
 from training.device import build_fabric
 from training.divergence import Incident
-from training.loop import Readers, build_network, train
+from training.loop import Readers, train
 from training.replay import broken_weights, picture, replay, take
 
 
