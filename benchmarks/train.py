@@ -157,7 +157,7 @@ def _samples(options: argparse.Namespace) -> None:
         every=options.every,
         threads=options.threads,
         data=options.data,
-        set_name=options.set,
+        set_name=options.set or ("test" if options.quality else "valid"),
         work=options.work,
     )
     found: dict[str, Any] = {"crop": setting.crop, "batch": setting.batch, "set": setting.set_name}
@@ -187,7 +187,9 @@ def main() -> None:
     samples.add_argument("--batch", type=int, default=8)
     samples.add_argument("--every", type=int, default=100, help="steps between validations")
     samples.add_argument("--data", type=Path, default=Path("data"), help="folder of the shards to score on")
-    samples.add_argument("--set", default="test", help="set to score on")
+    samples.add_argument(
+        "--set", help="set to score on: test for quality, valid for an ablation, which is for choosing"
+    )
     samples.add_argument("--work", type=Path, default=Path(".work/quality"), help="finished curves, checkpoints")
     options = parser.parse_args()
     if options.quality or options.ablation:
