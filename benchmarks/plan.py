@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 import pipelines
+from compositing.plan.config import PlanParams
 from compositing.plan.coverage import Coverage
-from compositing.plan.pairing import PlanParams, plan_chunks
+from compositing.plan.pairing import plan_chunks
 from compositing.tables import FRAMES, PLAN
 from curation.identity import item_id, rng
 from curation.tables import VERDICTS, from_columns, read_table, to_arrow, write_chunks, write_table

@@ -14,7 +14,8 @@ import pipelines
 from compositing.inputs import InputRoots
 from compositing.mattes.foreground import extend_colours
 from compositing.mattes.framestore import FGR, PHA, encode_frame
-from compositing.plan.pairing import PlanParams, plan_rows
+from compositing.plan.config import PlanParams
+from compositing.plan.pairing import plan_rows
 from compositing.shards.tar import write_tar
 from compositing.tables import FRAMES
 from curation.identity import content_id, item_id

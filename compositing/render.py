@@ -18,7 +18,7 @@ from compositing.chain.scene import cut_scene, wrong_scene
 from compositing.chain.sensor import Picture, Sensor, develop
 from compositing.chain.stage import Stage, empty_stage, set_stage
 from compositing.chain.video import filmed
-from compositing.chain.viewpoint import Viewpoint, recapture
+from compositing.chain.viewpoint import Sight, Viewpoint, recapture
 from compositing.codec import Image, encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.inputs import Matte
@@ -66,7 +66,8 @@ def render(
     that is missing, or a crop outside the photograph.
     """
     whole = cut_scene(row, background)
-    scene = recapture(whole, int(row["margin"]), Viewpoint())
+    margin = int(row["margin"])
+    scene = whole[margin : whole.shape[0] - margin, margin : whole.shape[1] - margin]
     behind = change_thing(row, refocus(scene, row["focus"]))
     stage = empty_stage(row, (fgr, pha), behind) if row["empty"] else set_stage(row, (fgr, pha), second, behind)
     expose = _exposure(row, scene, stage)
@@ -81,7 +82,7 @@ def render(
         source.expose(rows, seen)
         label.expose(rows, colour)
     light, gains = _plate(row, whole if row["plate_locator"] is None else wrong_scene(row, plate))
-    captured = develop(light, _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE, gains)
+    captured = develop(light, shape, _sensor(row, "bgr"), row["gamma"], key, PLATE_NOISE, gains)
     return _encode(row, source.finished(), captured, label.finished(), to_bytes(alpha), fgr_quality)
 
 
@@ -131,11 +132,12 @@ def _shaken(row: dict[str, Any], expose: _Exposure, alpha: Float) -> tuple[_Expo
     return lambda rows: (colour[rows], seen[rows]), alpha
 
 
-def _plate(row: dict[str, Any], whole: Float) -> tuple[Float, NDArray[np.float64]]:
+def _plate(row: dict[str, Any], whole: Float) -> tuple[Sight, NDArray[np.float64]]:
     """Photograph the empty scene, with its margin, by the camera that had moved, focused and metered otherwise.
 
-    Returns its light and the gains, (3,), of that metering.
+    Returns what tells its light and the gains, (3,), of that metering.
     """
+    gains = np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]]))
     view = Viewpoint(
         row["shift_x"],
         row["shift_y"],
@@ -146,8 +148,11 @@ def _plate(row: dict[str, Any], whole: Float) -> tuple[Float, NDArray[np.float64
         row["parallax_x"],
         row["parallax_y"],
     )
-    plate = refocus(recapture(whole, int(row["margin"]), view, int(row["noise_key"])), row["bgr_blur"])
-    return plate, np.exp2(row["gain"] + np.array([row["gain_red"], 0.0, row["gain_blue"]]))
+    plate = recapture(whole, int(row["margin"]), view, int(row["noise_key"]))
+    if row["bgr_blur"]:
+        soft = refocus(plate(slice(0, int(row["height"]))), row["bgr_blur"])
+        return lambda rows: soft[rows], gains
+    return plate, gains
 
 
 def _sensor(row: dict[str, Any], layer: str) -> Sensor:

@@ -229,7 +229,7 @@ SHARDS = Table(
 
 MEASURES = Table(
     name="measures",
-    version=1,
+    version=2,
     key=("kind", "pair"),
     columns={
         "kind": (pa.string(), "real: captured by the user; synthetic: rendered"),
@@ -248,7 +248,15 @@ MEASURES = Table(
         "gain_red": (pa.float32(), "red against green, stops"),
         "gain_blue": (pa.float32(), "blue against green, stops"),
         "gamma": (pa.float32(), "exponent of the plate's tone curve against the source's"),
-        "shading": (pa.float32(), "spread of what is left over the frame, smooth, share of the display range"),
+        "perspective": (pa.float32(), "how far a corner moves by perspective, pixels at 512; 0 below 0.6"),
+        "focus": (
+            pa.float32(),
+            "sigma by which the source's scene is softer, pixels at 512; below 0 the plate is softer by as much",
+        ),
+        "shading": (pa.float32(), "light that is uneven in the source against the plate, stops from corner to corner"),
+        "subject": (pa.float32(), "what the person adds to the frame's mean logarithm of luminance, stops"),
+        "subject_red": (pa.float32(), "the same of red against green"),
+        "subject_blue": (pa.float32(), "the same of blue against green"),
         "src_noise": (pa.float32(), "standard deviation in the source as stored, at mid grey, levels of 255"),
         "bgr_noise": (pa.float32(), "standard deviation in the plate as stored, at mid grey, levels of 255"),
         "noise_correlation": (pa.float32(), "of the noise of neighbouring pixels"),

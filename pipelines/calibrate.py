@@ -107,14 +107,14 @@ def draw(measures: pd.DataFrame, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pipelines.page.captured import COLOURS, PANELS, by_brightness, values
+    from pipelines.page.captured import COLOURS, METERING, PANELS, SUBJECT, by_brightness, values
 
     figure = Figure(figsize=(15, 11), layout="constrained")
     axes = figure.subplots(4, 4).ravel()
     good = measures[measures["status"] == "ok"]
     for axis, (name, (words, columns)) in zip(axes, PANELS.items(), strict=False):
         found = {kind: values(rows, columns) for kind, rows in good.groupby("kind")}
-        whole = np.concatenate(list(found.values()))
+        whole = np.concatenate([np.empty(0), *found.values()])
         axis.set_title(name)
         axis.set_xlabel(words)
         if not len(whole):
@@ -135,7 +135,10 @@ def draw(measures: pd.DataFrame, path: Path) -> None:
         last.fill_between(x, low, high, color=COLOURS[kind], alpha=0.2)
     last.set(title="noise by brightness", xlabel="level, 0 to 255", ylabel="levels of 255", ylim=(0, None))
     last.legend(fontsize=7)
-    for axis in axes[len(PANELS) + 1 :]:
-        axis.set_axis_off()
+    last = axes[len(PANELS) + 1]
+    for kind, rows in good.groupby("kind"):
+        last.scatter(rows["subject"], rows["gain"], color=COLOURS[kind], label=kind, s=12)
+    last.set(title=METERING, xlabel=SUBJECT, ylabel="gain of the plate, stops")
+    last.legend(fontsize=7)
     with writing(path) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))

@@ -19,7 +19,7 @@ DETECT_LOOKS = {"builtin": 3.0, "onnx": 40.0, "darknet": 2.0, "torchvision": 3.0
 CUT = {"tiles2x2": 4}
 """Cuts of a look that are more than one."""
 FRAME_MEGAPIXELS = 4.0
-RENDER_MEGAPIXELS = 4.5
+RENDER_MEGAPIXELS = 8.0
 TRAIN_MEGAPIXELS = {"mobilenetv2": 0.9, "resnet50": 0.35, "resnet101": 0.25}
 GPU_SPEEDUP = 60.0
 

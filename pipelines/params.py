@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from compositing.mattes.videomatte import MattesParams
-from compositing.plan.pairing import PlanParams
+from compositing.plan.config import PlanParams
 from compositing.shards.reader import RenderParams
 from curation.config import Section
 from curation.detectors.build import DetectParams

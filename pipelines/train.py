@@ -1,11 +1,9 @@
 """What the two training stages share: progress, curves, the published model."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.storage import writing
 from pipelines.paths import find_weights
 from pipelines.progress import Progress
 from pipelines.samples import data_fingerprint, open_reader, open_training, plan_space
@@ -24,10 +22,9 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
     require_extra("train")
     # Crops change size: CUDA's memory would be cut into pieces that fit no other. Read when PyTorch is first imported.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
-    import torch
 
     from pipelines import unfinished
-    from training import checkpoint, device, loop, memory  # PyTorch only where it is used
+    from training import checkpoint, loop  # PyTorch only where it is used
 
     if params.init is not None:
         init = find_weights(params.init)
@@ -49,8 +46,4 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
             pictures=PICTURES / kind,
             space=space,
         )
-    # To a tenth: on the CPU it wobbles from run to run, and DVC compares the file.
-    used = round(memory.peak(torch.device(device.choose_device(params.accelerator)[0])), 1)
-    with writing(METRICS / stage.name / "memory.json") as temporary:
-        temporary.write_text(json.dumps({"peak_memory_gib": used}) + "\n", encoding="utf-8")
     stage.work.link_file(made, MODELS / made.name)

@@ -24,6 +24,8 @@ from curation.storage import writing
 
 CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
 CODE_FOLDERS = ("curation", "compositing", "training", "pipelines")
+WHERE = ("devices",)
+"""Parameters of a stage that say where it runs: other devices go on with what these have begun."""
 STALE_DAYS = 7
 ORPHAN_SECONDS = 30.0
 
@@ -55,7 +57,7 @@ def _digest(path: Path) -> str:
 
 
 def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path = Path("params.yaml")) -> str:
-    """Hash everything that ``dvc.yaml`` says the stage depends on: parameters, data and code.
+    """Hash everything that ``dvc.yaml`` says the stage depends on: parameters (but :data:`WHERE`), data and code.
 
     Raises KeyError where dvc.yaml has no such stage.
     """
@@ -69,6 +71,8 @@ def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path
         value: Any = values
         for step in str(key).split("."):
             value = value[step]
+        if isinstance(value, Mapping):
+            value = {name: entry for name, entry in value.items() if name not in WHERE}
         parts += [str(key), json.dumps(value, sort_keys=True)]
     for dep in entry.get("deps", []):
         parts += [str(dep), _digest(Path(dep))]

@@ -134,12 +134,13 @@ def load_newest(folder: Path, made_with: Mapping[str, Any]) -> Checkpoint | None
 def settings(kind: str, params: TrainParams, data: str, space: str, init: Path | None) -> dict[str, Any]:
     """What a run must have in common with a checkpoint to go on from it, as JSON values.
 
-    ``data`` is the fingerprint of the samples; the weights that it starts from count by their content.
+    ``data`` is the fingerprint of the samples; the weights that it starts from count by their content. Who computes is
+    no part of it: any number of devices goes on with a checkpoint of any other.
     """
     begun = None if init is None else file_id(init)
     # Beside parameters named data, init and start.
     ours = {"kind": kind, "data_id": data, "space": space, "init_id": begun}
-    return ours | params.model_dump(mode="json")
+    return ours | params.model_dump(mode="json", exclude={"devices"})
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

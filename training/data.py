@@ -6,7 +6,7 @@ number of loader processes, not on what ran before. A run that was killed goes o
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
@@ -247,13 +247,15 @@ def _start_loader(number: int) -> None:
     cv2.setNumThreads(0)  # the cores belong to the training process
 
 
-def batches(reader: Reader, seed: int, steps: Steps, pin: bool = False, loaders: int | None = None) -> Iterator[Batch]:
+def batches(
+    reader: Reader, seed: int, steps: Iterable[list[Draw]], pin: bool = False, loaders: int | None = None
+) -> Iterator[Batch]:
     """Give the batch of each step.
 
     Args:
         reader: the set's samples.
         seed: of flips and crops.
-        steps: which steps, and what each of them reads.
+        steps: what each step reads.
         pin: put batches into page-locked memory, for a GPU.
         loaders: processes that read ahead; None: as :func:`loader_count` says. Batches are the same for any number.
     """

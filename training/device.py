@@ -1,4 +1,4 @@
-"""Where training runs, and what makes it run the same way twice there."""
+"""Where training runs, on how many devices, and what makes it run the same way twice there."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,8 +7,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies import DDPStrategy
 
 from training.config import TrainParams
+from training.ranks import ALONE, Ranks
 
 
 def choose_device(accelerator: str) -> tuple[str, str]:
@@ -39,15 +42,40 @@ class _Autocast(MixedPrecision):  # type: ignore[misc]  # lightning_fabric is un
         return data
 
 
-def build_fabric(params: TrainParams, device: str) -> Fabric:
-    """Lightning Fabric for one device. Raises ValueError naming a setting that does not work there."""
-    if params.devices != 1:
-        raise ValueError(f"devices is {params.devices}; training runs on one device so far, set it to 1")
+class _Place(LightningEnvironment):  # type: ignore[misc]
+    """Tells Lightning which rank this process is: it exists already, and is connected."""
+
+    creates_processes_externally = True
+
+    def __init__(self, ranks: Ranks) -> None:
+        super().__init__()
+        self.ranks = ranks
+
+    def local_rank(self) -> int:
+        return self.ranks.local
+
+    def node_rank(self) -> int:
+        return self.ranks.machine
+
+
+def build_fabric(params: TrainParams, device: str, ranks: Ranks = ALONE) -> Fabric:
+    """Lightning Fabric for this rank's device. Raises ValueError naming a setting that does not work there."""
     if params.precision == "16-mixed" and device == "cpu":
         raise ValueError("precision is '16-mixed', which needs a GPU; set it to 'bf16-mixed' or '32-true'")
+    options: dict[str, Any] = {"accelerator": device, "devices": 1}
     if params.precision == "32-true":
-        return Fabric(accelerator=device, devices=1, precision="32-true")
-    return Fabric(accelerator=device, devices=1, plugins=[_Autocast(params.precision, device)])
+        options["precision"] = "32-true"
+    else:
+        options["plugins"] = [_Autocast(params.precision, device)]
+    if ranks.world == 1:
+        return Fabric(**options)
+    if device == "cuda" and (there := torch.cuda.device_count()) < params.devices:
+        raise ValueError(f"devices is {params.devices}, but this machine has {there} GPUs; lower it to {there}")
+    # Batch norm's statistics are the same everywhere already: synchronised in training, shared out in validation.
+    strategy = DDPStrategy(cluster_environment=_Place(ranks), forward_sync_buffers=False, gradient_as_bucket_view=True)
+    fabric = Fabric(**options | {"devices": params.devices, "num_nodes": ranks.machines, "strategy": strategy})
+    fabric.launch()
+    return fabric
 
 
 @contextlib.contextmanager

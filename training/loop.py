@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from training import calibrate, checkpoint, divergence
+from training import calibrate, checkpoint, divergence, memory
 from training.average import Average
 from training.board import open_board
 from training.checkpoint import Checkpoint
@@ -33,24 +33,26 @@ from training.device import build_fabric, choose_device, reproducible
 from training.divergence import DivergedError, Incident, Watch
 from training.freeze import freeze
 from training.interrupt import Interrupt, Preempted
+from training.launch import Progress, launch
 from training.losses import base_losses, refine_losses
 from training.mixing import order_of
 from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
 from training.pace import Pace
 from training.pictures import PICTURED, Pictures, names, pictured
+from training.ranks import ALONE, Ranks, check_alike, check_shares, find_machines, share_file, spread
 from training.recompute import recompute
 from training.record import Record
 from training.schedule import build_optimizer, rate_factor, set_rates
 from training.validation import RecipeReader, choose, predict_bytes, validate
 
 Kind = Literal["base", "refine"]
-Progress = Callable[[int, str], None]
-"""Called after each step with the steps done and a note to show."""
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run's work folder."""
 PICTURES = "pictures"
 """Folder of the pictures in a run's work folder."""
+MEMORY = "memory.json"
+"""File of the peak of memory, beside the curves."""
 LOG_EVERY = 50
 
 log = logging.getLogger("cleanplate.train")
@@ -61,6 +63,20 @@ class Readers(NamedTuple):
 
     train: Reader
     valid: RecipeReader
+
+
+class _Job(NamedTuple):
+    """A run as each of its ranks is given it."""
+
+    kind: Kind
+    params: TrainParams
+    readers: Readers
+    folder: Path
+    curves: Path
+    data: str
+    init: Path | None
+    space: str
+    pictures: Path | None
 
 
 def train(
@@ -79,7 +95,8 @@ def train(
 
     Where ``folder`` has checkpoints of an earlier run with the same settings, it goes on from the newest. On the CPU
     the weights are the same bit for bit, killed and resumed or not, for any number of loader processes. SIGTERM saves
-    after the running step.
+    after the running step. With several devices or machines each step's batch is shared out to as many processes; they
+    give the weights of one to rounding, and go on from a checkpoint that another number of them made.
 
     Args:
         kind: which network.
@@ -96,26 +113,52 @@ def train(
     Raises:
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
         DivergedError: the loss or its gradient is not finite, or the loss explodes; the batch is saved in ``folder``.
+        RankError: one of several processes ended before its time; the message names it.
         Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
     _check(params, readers.train, section)
+    machines = find_machines()
+    check_shares(params.batch, params.devices, machines, section)
+    job = _Job(kind, params, readers, folder, curves, data, init, space, pictures)
+    if params.devices * machines.total == 1:
+        _train(job, ALONE, Interrupt(), progress)
+    else:
+        launch(_train, job, params.devices, machines, progress)
+    return _weights(job)
+
+
+def _weights(job: _Job) -> Path:
+    return job.folder / f"{job.kind}.safetensors"
+
+
+def _train(job: _Job, ranks: Ranks, interrupt: Interrupt, progress: Progress | None) -> None:
+    """Train as one of the ranks: all of them go through this together."""
+    params, section = job.params, f"train_{job.kind}"
     device, why = choose_device(params.accelerator)
-    fabric = build_fabric(params, device)
+    fabric = build_fabric(params, device, ranks)
     how = f"{params.precision}, threads {params.threads}, loaders {loader_count()}"
     log.info("%s: device %s (%s); %s", section, device, why, how)
+    if ranks.world > 1:
+        log.info("%s: %s", section, ranks.describe(params.batch, len(job.readers.train)))
     if device == "cuda":
         log.info("%s: on CUDA the same run gives slightly different weights each time", section)
+    made_with = checkpoint.settings(job.kind, params, job.data, job.space, job.init)
     with reproducible(device, params.threads):
-        run = _Run(kind, params, readers, fabric, init)
-        made_with = checkpoint.settings(kind, params, data, space, init)
-        state = run.resume(folder / CHECKPOINTS, made_with)
-        board = open_board(folder.name, run.step)
-        if pictures is not None:
-            run.pictures = Pictures(pictures, folder / PICTURES, run.step, board.picture if board else None)
-        with Record(curves, state, board) as record, Interrupt() as interrupt:
-            run.go(record, folder / CHECKPOINTS, made_with, interrupt, progress)
-        return run.save(folder / f"{kind}.safetensors", space)
+        run = _Run(job.kind, params, job.readers, fabric, job.init, ranks)
+        if ranks.machines > 1:
+            check_alike(ranks, {**made_with, "devices": params.devices}, section)
+            share_file(ranks, checkpoint.newest(job.folder / CHECKPOINTS), job.folder / CHECKPOINTS)
+        state = run.resume(job.folder / CHECKPOINTS, made_with)
+        board = open_board(job.folder.name, run.step) if ranks.leads else None
+        if job.pictures is not None and ranks.leads:
+            shown = board.picture if board else None
+            run.pictures = Pictures(job.pictures, job.folder / PICTURES, run.step, shown)
+        with Record(job.curves if ranks.leads else None, state, board) as record, interrupt:
+            run.go(record, job.folder / CHECKPOINTS, made_with, interrupt, progress)
+        if ranks.leads:
+            memory.note(job.curves / MEMORY, fabric.device)
+            run.save(_weights(job), job.space)
 
 
 def rebuild(kind: Kind, params: TrainParams, fabric: Fabric) -> "_Run":
@@ -180,15 +223,25 @@ class _Run:
     changes: tuple[dict[str, Any], ...] = ()
     """As of :class:`training.checkpoint.Checkpoint`."""
 
-    def __init__(self, kind: Kind, params: TrainParams, readers: Readers, fabric: Fabric, init: Path | None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        params: TrainParams,
+        readers: Readers,
+        fabric: Fabric,
+        init: Path | None,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.kind = kind
         self.params = params
         self.readers = readers
         self.fabric = fabric
+        self.ranks = ranks
         self.step = 0
         self.pictures: Pictures | None = None
         self.network = build_network(kind, params, init)
         self.network.train()
+        spread(self.network, ranks)
         self.optimizer = build_optimizer(self.network, params)
         network = compiled(self.network, fabric.device) if params.compile else self.network
         self.module, self.stepper = fabric.setup(network, self.optimizer)
@@ -227,9 +280,9 @@ class _Run:
     ) -> None:
         """Take the steps that are left, or those until an interrupt."""
         params = self.params
-        order = order_of(self.readers.train, params.seed)
+        order, ranks = order_of(self.readers.train, params.seed), self.ranks
         grow = round(params.crop_growth * params.steps)
-        steps = Steps(order, params.batch, params.crop, self.step, params.steps, grow=grow)
+        steps = Steps(order, params.batch, params.crop, self.step, params.steps, ranks.number, ranks.world, grow)
         source = batches(self.readers.train, params.seed, steps, pin=self.fabric.device.type == "cuda")
         chosen = choose(self.readers.valid)
         clock, pace = Clock(self.fabric.device), Pace(params.batch)
@@ -240,22 +293,22 @@ class _Run:
             with clock("data"):
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
-            terms = self.learn(batch, images, clock)
+            terms, stop = ranks.agree(self.learn(batch, images, clock), interrupt.asked)
             pace.step(clock.lap())
             self.step += 1
             last = self.step == params.steps
             record.losses(self.step, terms, last)
             if self.step % LOG_EVERY == 0 or last:
-                log.info("train_%s: step %d, loss %.4f; %s", self.kind, self.step, terms["total"], clock.summary())
-                record.pace(self.step, pace.figures)
-            if interrupt.asked:
+                figures = pace.figures
+                where = f" on {ranks.world} ranks" if ranks.world > 1 else ""
+                speed = f"{figures['samples_per_second']:.1f} samples/s{where}"
+                text = f"step {self.step}, loss {terms['total']:.4f}; {speed}; {clock.summary()}"
+                log.info("train_%s: %s", self.kind, text)
+                record.pace(self.step, figures)
+            if stop:
                 self.checkpoint(record, folder, made_with)
-                log.warning(
-                    "train_%s: stopped by SIGTERM after step %d of %d; it is saved, run the same command to go on",
-                    self.kind,
-                    self.step,
-                    params.steps,
-                )
+                text = f"stopped by SIGTERM after step {self.step} of {params.steps}"
+                log.warning("train_%s: %s; it is saved, run the same command to go on", self.kind, text)
                 raise Preempted
             if self.due(params.validate_every):
                 self.validate(record, chosen)
@@ -345,8 +398,10 @@ class _Run:
         """Measure batch norm anew for the weights as they are, then the error on the ``valid`` set; record that."""
         order = order_of(self.readers.train, self.params.seed)
         steps = Steps(order, self.params.batch, self.params.crop, 0, calibrate.STEPS)
-        calibrate.calibrate(self.fabric, self.best, batches(self.readers.train, self.params.seed, steps, loaders=0))
-        found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale)
+        own = [steps.draws(step) for step in range(calibrate.STEPS) if self.ranks.takes(step)]
+        source = batches(self.readers.train, self.params.seed, own, loaders=0)
+        calibrate.calibrate(self.fabric, self.best, source, self.ranks)
+        found = validate(self.fabric, self.best, self.readers.valid, chosen, self.params.backbone_scale, self.ranks)
         record.write(self.step, {f"valid/{name}": value for name, value in found.items()})
         text = ", ".join(f"{name.removeprefix('mad_')} {value:.1f}" for name, value in found.items())
         log.info("train_%s: step %d, valid MAD x 1000: %s", self.kind, self.step, text)
@@ -361,7 +416,9 @@ class _Run:
             pictures.add(name, self.step, sample, pha)
 
     def checkpoint(self, record: Record, folder: Path, made_with: Mapping[str, Any]) -> None:
-        """Write all that this run needs to go on from here."""
+        """Write all that this run needs to go on from here; the first rank does."""
+        if not self.ranks.first:
+            return
         average = None if self.average is None else self.average.network
         tensors = checkpoint.gather(self.network, self.optimizer, average)
         scaler = self.fabric.strategy.precision.state_dict()

@@ -24,8 +24,11 @@ Picture = Callable[[str, int, Bytes], None]
 
 PICTURED = 6
 """Samples pictured, at most, shared out over the strengths."""
-SIDE = 224
-"""Panels are shrunk to this long side, pixels: with text, a picture of five takes 30 KB."""
+SIDE = 192
+"""Panels are shrunk to this long side, pixels: pictures of two experiments then fit beside each other on a page."""
+COLUMNS = 3
+SCREEN = (0, 177, 64)
+"""RGB of what the cut-out stands on."""
 HEADER = 20
 """Height of the line of text over the panels, pixels."""
 
@@ -90,16 +93,21 @@ def names(chosen: Mapping[str, list[int]]) -> dict[str, int]:
 
 
 def draw(sample: Sample, pha: Bytes, step: int) -> Bytes:
-    """Source, captured background, true and predicted alpha and error side by side, with a line of text; RGB."""
+    """Source, captured background and true alpha; below them predicted alpha, its error and the cut-out; RGB."""
     mad = 1000 * float(np.abs(pha.astype(np.float64) - sample.pha).mean()) / 255
+    share = pha[..., None] / np.float32(255)
+    cut = (sample.src * share + np.array(SCREEN, np.float32) * (1 - share)).round().astype(np.uint8)
     panels = {
         "source": sample.src,
         "captured background": sample.bgr,
         "true alpha": sample.pha,
         f"step {step}, MAD {mad:.1f}": pha,
         error_words().replace(" of alpha", ""): error_map(pha, sample.pha),
+        "cut out": cut,
     }
-    return np.concatenate([_panel(image, words) for words, image in panels.items()], axis=1)
+    drawn = [_panel(image, words) for words, image in panels.items()]
+    rows = [np.concatenate(drawn[i : i + COLUMNS], axis=1) for i in range(0, len(drawn), COLUMNS)]
+    return np.concatenate(rows)
 
 
 def _panel(image: Bytes, words: str) -> Bytes:
@@ -109,5 +117,5 @@ def _panel(image: Bytes, words: str) -> Bytes:
     rgb = small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2RGB)
     panel = np.full((size[1] + HEADER, SIDE + 4, 3), 255, np.uint8)  # as wide as the words need, whatever the picture
     panel[HEADER:, : size[0]] = rgb
-    cv2.putText(panel, words, (2, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(panel, words, (2, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return panel

@@ -23,12 +23,13 @@ class Record:
     is part of the checkpoint. Nothing here has a time in it, for the files are compared from run to run.
     """
 
-    def __init__(self, folder: Path, state: Mapping[str, Any] | None = None, board: Board | None = None) -> None:
+    def __init__(self, folder: Path | None, state: Mapping[str, Any] | None = None, board: Board | None = None) -> None:
+        """Write below ``folder``; None keeps the history only, as a rank does that does not lead."""
         self._board = board
         self.history: list[dict[str, Any]] = list(state["history"]) if state else []
         self._sums: dict[str, float] = dict(state["sums"]) if state else {}
         self._count: int = state["count"] if state else 0
-        self._live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+        self._live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) if folder else None
         for entry in self.history:
             self._write(entry)
 
@@ -38,7 +39,8 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.end()
+        if self._live is not None:
+            self._live.end()
         if self._board is not None:
             self._board.close()
 
@@ -75,6 +77,8 @@ class Record:
             self._board.write(step, {f"pace/{name}": value for name, value in values.items()})
 
     def _write(self, entry: Mapping[str, Any]) -> None:
+        if self._live is None:
+            return
         self._live.step = entry["step"]
         for name, value in entry["values"].items():
             self._live.log_metric(name, value)

@@ -1,6 +1,7 @@
 """What a network is worth in mid-training: the error of alpha on a few fixed samples of the ``valid`` set."""
 
 from collections.abc import Mapping
+from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from compositing.shards.reader import Sample
 from training.data import Reader, to_batch, to_images
 from training.network import RefineNetwork
 from training.network.resize import resize
+from training.ranks import ALONE, Ranks
 
 MOST = 24
 CASES = "cases"
@@ -43,24 +45,32 @@ def choose(reader: RecipeReader, most: int = MOST) -> dict[str, list[int]]:
 
 @torch.no_grad()
 def validate(
-    fabric: Fabric, network: nn.Module, reader: Reader, chosen: Mapping[str, list[int]], scale: float
+    fabric: Fabric,
+    network: nn.Module,
+    reader: Reader,
+    chosen: Mapping[str, list[int]],
+    scale: float,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Mean absolute difference of alpha over whole images, x 10^3: ``mad``, and ``mad_STRENGTH``.
 
     ``mad`` is the mean over the strengths without the hard cases: comparable with runs that had none.
     The base network sees the image as it does inside the refine network: at ``scale``, its alpha enlarged again.
-    One image at a time, so that memory stays bounded. The network's mode is put back.
+    One image at a time, so that memory stays bounded; ranks share the images out, and each gets the same result. The
+    network's mode is put back.
     """
     was_training = network.training
     network.eval()
     try:
         with fabric.autocast():
-            means = {
-                strength: float(np.mean([_difference(fabric, network, reader, p, scale) for p in positions]))
-                for strength, positions in chosen.items()
-            }
+            found = [
+                _difference(fabric, network, reader, position, scale) if ranks.takes(number) else 0.0
+                for number, position in enumerate(chain.from_iterable(chosen.values()))
+            ]
     finally:
         network.train(was_training)
+    joint = iter(ranks.add(found))  # each value has one rank's share, so the sum rounds nothing
+    means = {strength: float(np.mean(list(islice(joint, len(chosen[strength]))))) for strength in chosen}
     common = [mean for strength, mean in means.items() if strength != CASES or len(means) == 1]
     return {"mad": float(np.mean(common)), **{f"mad_{name}": value for name, value in means.items()}}
 

@@ -1,4 +1,4 @@
-"""Measures what a camera did between a plate and a source: motion, exposure, colour, tone, noise, compression.
+"""Measures what a camera did between a plate and a source: motion, exposure, colour, tone, focus, noise, compression.
 
 Everything is measured outside the person, in the units of the plan's columns, on real pairs and on rendered ones alike.
 """
@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.calibration.compression import blockiness, jpeg_quality
+from compositing.calibration.focus import focus_difference
+from compositing.calibration.metering import Light, measure_light
 from compositing.calibration.pairnoise import measure_noise
-from compositing.calibration.registration import STILL, Motion, bring, register
+from compositing.calibration.registration import STILL, Motion, bring, moved_by, register
 from compositing.calibration.tone import Tone, fit_tone, predict
+from compositing.chain.camera import uneven
 from compositing.codec import Image
+from compositing.light import bytes_to_linear, to_bytes, to_display
 from curation.images import decode_rgb
 
 Mask = NDArray[np.bool_]
@@ -27,6 +31,8 @@ DARKEST_MEAN = 12.0
 """Mean level of a picture that is too dark to measure."""
 ROUNDS = 2
 """Times that person, motion and tone are found from one another."""
+EVEN = 0.03
+"""Stops from corner to corner that are left alone: a second rounding costs more."""
 FEWEST_LEVELS = 5.0
 """A difference of less than this many levels is noise, not a person."""
 
@@ -45,10 +51,12 @@ def measure(src: Image, bgr: Image, outside: Mask | None = None, boxes: tuple[Bo
         if image.mean() < DARKEST_MEAN:
             raise ValueError(f"the {name} is too dark to measure (mean level {image.mean():.0f})")
     given = None if outside is None else outside & ~_inside(boxes, src)
-    motion, tone, free = _settle(src, bgr, given, boxes)
+    motion, tone, free, evened = _settle(src, bgr, given, boxes)
     height, width = src.shape[:2]
-    predicted = predict(src, tone) * np.float32(255)
+    predicted = predict(evened, tone) * np.float32(255)
     nearest = np.asarray(bring(bgr, motion, nearest=True), np.float32)
+    brought = np.asarray(bring(bgr, motion), np.float32)
+    light = measure_light(predict(src, tone) * np.float32(255), brought, free, in_both(src, motion))
     noise = measure_noise(src.astype(np.float32), predicted, nearest, free, _left(motion, width, height))
     scale = REFERENCE / max(width, height)
     return {
@@ -64,7 +72,12 @@ def measure(src: Image, bgr: Image, outside: Mask | None = None, boxes: tuple[Bo
         "gain_red": tone.red,
         "gain_blue": tone.blue,
         "gamma": tone.gamma,
-        "shading": _shading(predicted, nearest, free),
+        "perspective": motion.perspective * scale,
+        "focus": focus_difference(predicted, brought, free) * scale,
+        "shading": light.uneven,
+        "subject": light.subject,
+        "subject_red": light.subject_red,
+        "subject_blue": light.subject_blue,
         "src_noise": noise.src,
         "bgr_noise": noise.bgr,
         "noise_correlation": noise.correlation,
@@ -104,17 +117,18 @@ def outside_alpha(pha: Image) -> Mask:
     return np.asarray(cv2.dilate((pha > 0).astype(np.uint8), _disc(0.01 * max(pha.shape))) == 0)
 
 
-def _settle(src: Image, bgr: Image, given: Mask | None, boxes: tuple[Box, ...]) -> tuple[Motion, Tone, Mask]:
+def _settle(src: Image, bgr: Image, given: Mask | None, boxes: tuple[Box, ...]) -> tuple[Motion, Tone, Mask, Image]:
+    """Find motion, tone, where no person is, and the source in even light."""
     free = given
     if given is None and boxes:
         free = ~_inside(boxes, src)
-    motion, tone = STILL, Tone(0.0, 0.0, 0.0, 1.0)
+    motion, tone, evened = STILL, Tone(0.0, 0.0, 0.0, 1.0), src
     for _ in range(ROUNDS):
-        motion = register(src, bgr, free)
+        motion = register(evened, bgr, free)
         brought = np.asarray(bring(bgr, motion), np.uint8)
-        seen = _in_both(src, motion)
-        tone = fit_tone(src, brought, seen if free is None else free & seen)
-        expected = np.rint(predict(src, tone) * 255).astype(np.uint8)
+        seen = in_both(src, motion)
+        tone = fit_tone(evened, brought, seen if free is None else free & seen)
+        expected = np.rint(predict(evened, tone) * 255).astype(np.uint8)
         free = free_of_people(expected, brought, boxes)
         if given is not None:
             free &= given
@@ -123,32 +137,35 @@ def _settle(src: Image, bgr: Image, given: Mask | None, boxes: tuple[Box, ...]) 
                 f"only {free.mean():.0%} of the frame is free of people or looks the same in both; "
                 "is this the plate of this source?"
             )
+        predicted = predict(src, tone) * np.float32(255)
+        evened = _evened(src, measure_light(predicted, brought.astype(np.float32), free & seen, seen))
     brought = np.asarray(bring(bgr, motion), np.uint8)
     assert free is not None
-    free &= _in_both(src, motion)
-    return motion, fit_tone(src, brought, free), free
+    free &= in_both(src, motion)
+    return motion, fit_tone(evened, brought, free), free, evened
 
 
-def _in_both(src: Image, motion: Motion) -> Mask:
+def _evened(src: Image, light: Light) -> Image:
+    """Take uneven light out, which would pass for a gain, a tone curve and a motion."""
+    if not light.uneven > EVEN:
+        return src
+    field = uneven(src.shape[1], src.shape[0], -light.uneven, light.angle)
+    return to_bytes(to_display(bytes_to_linear(src) * field[:, :, None]))
+
+
+def in_both(src: Image, motion: Motion) -> Mask:
+    """Where the plate shows what the source does, (H, W)."""
     inside = np.ones(src.shape[:2], np.uint8)
     size = (src.shape[1], src.shape[0])
-    moved = cv2.warpAffine(inside, motion.warp, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    moved = cv2.warpPerspective(inside, motion.warp, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     return cv2.erode(moved, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
 
 
 def _left(motion: Motion, width: int, height: int) -> float:
     """How far apart whole pixels leave the two, mean over the frame, pixels."""
     x, y = np.meshgrid(np.linspace(0, width - 1, 24), np.linspace(0, height - 1, 24))
-    moved = motion.warp @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)]) - np.stack([x.ravel(), y.ravel()])
-    return float(np.hypot(*(moved - np.rint(moved))).mean())
-
-
-def _shading(predicted: NDArray[np.float32], bgr: NDArray[np.float32], free: Mask) -> float:
-    """Spread over the frame of what is left between the two, smooth parts only: share of the display range."""
-    sigma = 0.05 * max(free.shape)
-    weight = cv2.GaussianBlur(free.astype(np.float32), (0, 0), sigma)
-    rest = cv2.GaussianBlur((bgr - predicted).mean(2) * free, (0, 0), sigma) / np.maximum(weight, 1e-3)
-    return float(rest[free & (weight > 0.3)].std()) / 255 if bool((free & (weight > 0.3)).any()) else float("nan")
+    far = moved_by(motion, np.column_stack([x.ravel(), y.ravel()]))
+    return float(np.hypot(*(far - np.rint(far)).T).mean())
 
 
 def _inside(boxes: tuple[Box, ...], image: Image) -> Mask:

@@ -3,6 +3,7 @@
 Compression, which follows, is in ``compositing.codec``.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -113,12 +114,21 @@ def development(tone: float, gamma: float = 1.0) -> Float:
 
 
 def develop(
-    linear: Float, sensor: Sensor, gamma: float, key: int, stream: int, gains: NDArray[np.float64] | None = None
+    light: Callable[[slice], Float],
+    shape: tuple[int, ...],
+    sensor: Sensor,
+    gamma: float,
+    key: int,
+    stream: int,
+    gains: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
-    """Turn the light on a sensor, (H, W, 3), into the 8-bit picture that it makes of it; see :class:`Picture`."""
-    picture = Picture(linear.shape, sensor, gamma, key, stream, gains)
-    for rows in row_blocks(linear.shape):
-        picture.expose(rows, np.ascontiguousarray(linear[rows]))
+    """Turn the light on a sensor into the 8-bit picture that it makes of it, ``shape`` (H, W, 3); see :class:`Picture`.
+
+    ``light`` tells that on some rows, (h, W, 3).
+    """
+    picture = Picture(shape, sensor, gamma, key, stream, gains)
+    for rows in row_blocks(shape):
+        picture.expose(rows, np.ascontiguousarray(light(rows)))
     return picture.finished()
 
 

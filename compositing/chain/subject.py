@@ -32,14 +32,19 @@ class Warped(NamedTuple):
     """A matte in the composite's frame."""
 
     layer: Layer
-    coverage: Float
-    """(h, w): alpha at the composite's scale, not turned, ``span`` alone; what casts the shadow."""
+    upright: Float
+    """(h, w, 4): the same at the composite's scale, not turned, ``span`` alone."""
     span: Box
     """The part of the matte that holds any alpha at all."""
     box: Box
     """The subject's box, which the plan row places."""
     matrix: NDArray[np.float64]
     """(2, 2): from offsets to the box's centre, matte pixels, to composite pixels."""
+
+    @property
+    def coverage(self) -> Float:
+        """Alpha of ``upright``, (h, w): what casts the shadow."""
+        return np.asarray(cv2.extractChannel(self.upright, 3), np.float32)
 
 
 def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, Any]) -> Warped:
@@ -60,7 +65,7 @@ def warp_subject(fgr: NDArray[np.uint8], pha: NDArray[np.uint8], row: dict[str, 
     matrix = subject_matrix(scale, row["fgr_rotate"], row["fgr_shear"], row["fgr_flip"])
     warp = placing_matrix(layer.shape, span, box, matrix, (row["fgr_x"], row["fgr_y"]))
     placed = _placed(layer, warp, width, height)
-    return Warped(placed, np.ascontiguousarray(layer[:, :, 3]), span, box, matrix)
+    return Warped(placed, layer, span, box, matrix)
 
 
 def _placed(layer: Float, warp: NDArray[np.float64], width: int, height: int) -> Layer:

@@ -1,14 +1,18 @@
 """The camera that moved between the two shots: shift, turn, scale, perspective, parallax."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.kernels.warp import CELL, STEEPEST, steepness, warp
+from compositing.kernels.warp import CELL, STEEPEST, Warp, steepness
 from compositing.light import Float
+
+Sight = Callable[[slice], Float]
+"""Tells the linear light on some rows of a picture, whose whole is never held in memory."""
 
 _RELIEF = 5
 """Nodes of a scene's depth along each side."""
@@ -53,23 +57,24 @@ def motion_matrix(width: int, height: int, view: Viewpoint) -> NDArray[np.float6
     return np.asarray(centre @ perspective @ moved @ np.linalg.inv(centre), np.float64)
 
 
-def recapture(scene: Float, margin: int, view: Viewpoint, key: int = 0) -> Float:
-    """Photograph a scene again with a camera that moved.
+def recapture(scene: Float, margin: int, view: Viewpoint, key: int = 0) -> Sight:
+    """Photograph a scene again with a camera that moved: what tells it some rows of what it sees, (h, W, 3).
 
-    ``scene``: (H + 2 margin, W + 2 margin, 3); returns its (H, W, 3) window. Without motion that is the plain window,
+    ``scene``: (H + 2 margin, W + 2 margin, 3); its (H, W, 3) window is seen. Without motion that is the plain window,
     not resampled. The margin keeps the border of the picture out of sight. ``key`` draws the depth that parallax sees.
     """
     height, width = scene.shape[0] - 2 * margin, scene.shape[1] - 2 * margin
     if view == Viewpoint():
-        return scene[margin : margin + height, margin : margin + width]
+        window = scene[margin : margin + height, margin : margin + width]
+        return lambda rows: window[rows]
     u, v = _sight(width, height, view, key)
     u, v = u + margin, v + margin
     # Cubic: bilinear would make the plate softer than the source, a difference that no camera makes.
     if steepness(u, v) <= STEEPEST:
-        return warp(scene, u, v, height, width)
+        return Warp(scene, u, v, height, width).rows
     across, down = (_every_pixel(points, width, height) for points in (u, v))
-    moved = cv2.remap(scene, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(moved, np.float32)
+    moved = np.asarray(cv2.remap(scene, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.float32)
+    return lambda rows: moved[rows]
 
 
 def relief(columns: int, rows: int, key: int) -> Float:

@@ -1,24 +1,23 @@
 """Curated backgrounds x frames -> plan rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from compositing.perturb import CaptureParams, Range
 from compositing.plan.cases import (
     CASES,
     STRENGTH,
-    CaseParams,
     camouflaged_in,
     case_captures,
     exposure_off,
     nobody_in,
 )
+from compositing.plan.config import PlanParams, SetParams, Strengths
 from compositing.plan.draws import Draws
 from compositing.plan.objects import Objects
 from compositing.plan.placement import MAX_ENLARGE, Flags, Subjects, fits
@@ -36,78 +35,12 @@ from compositing.plan.recipe import (
 )
 from compositing.plan.turns import Turns
 from compositing.tables import PLAN, SETS
-from curation.config import Section
 from curation.identity import item_ids
 from curation.tables import ROW_GROUP, from_columns
 
 FROM_IMAGE = ("dataset", "locator", "image_id", "scene", "indoor")
 FROM_FRAME = ("frame_id", "clip", "frame", "box_x", "box_y", "box_w", "box_h")
 FROM_BOTH = ("licence", "source")
-
-
-class SetParams(Section):
-    """One set of composites."""
-
-    count: Annotated[int, Field(ge=1)]
-    """Composites in the set (valid and test: for each strength)."""
-    width: Annotated[int, Field(ge=64)]
-    """Pixels, a multiple of 4."""
-    height: Annotated[int, Field(ge=64)]
-    """Pixels, a multiple of 4."""
-    scale: Range
-    """Height of the subject's box over the height of the composite."""
-    together: Annotated[int, Field(ge=1)]
-    """How many composites in a row (valid and test: for each strength) show the same matte frame, each in a place, a
-    scene and a light of its own, so that rendering decodes it once for all of them. A set that shows each frame that
-    often anyway only has another order; a smaller one shows fewer frames, and what it leaves out are neighbours in time
-    of those that it shows."""
-
-    @field_validator("width", "height")
-    @classmethod
-    def _fits_the_refiner(cls, value: int) -> int:
-        if value % 4:
-            raise ValueError(f"the refiner works on 4x4 patches: use {value - value % 4} or {value + 4 - value % 4}")
-        return value
-
-
-class Strengths(Section):
-    """The frozen perturbations of the valid and test sets."""
-
-    exact: CaptureParams
-    """The captured background equals the scene but for noise and compression."""
-    mild: CaptureParams
-    """A tripod, a steady light."""
-    hard: CaptureParams
-    """A hand-held camera, a drifting light."""
-
-
-class PlanParams(Section):
-    """Parameters of the ``plan`` stage."""
-
-    seed: int
-    """Seed of the base, refine and valid sets."""
-    test_seed: int
-    """Seed of the test set; leave it alone so that metrics compare."""
-    clip_cap: Annotated[int, Field(ge=1)] | None
-    """Composites of one clip in a set at most, so that a long clip does not outweigh the set; null: no cap. The shorter
-    clips take over: their frames are used more often; where no clip of objects is left, people stand in for them.
-    Second subjects are not counted, and hard cases by themselves."""
-    base: SetParams
-    """Many small composites for the base network."""
-    refine: SetParams
-    """Fewer large composites for the refinement network."""
-    valid: SetParams
-    """Held-out composites watched during training and used to tune the baselines."""
-    test: SetParams
-    """Held-out composites for the final figures."""
-    cases: CaseParams
-    """Hard cases beside those of valid and test."""
-    look: LookParams
-    """Variation shared by source and captured background."""
-    train: CaptureParams
-    """Perturbation of the base and refine sets."""
-    strengths: Strengths
-    """Perturbations of valid and test."""
 
 
 class _Pairing(NamedTuple):

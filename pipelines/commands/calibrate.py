@@ -86,14 +86,19 @@ def _propose(real: "pd.DataFrame", write: bool) -> None:
     shown = Table("key", "now", "proposed", "pairs", title=f"params.yaml: {SECTION}")
     proposals = [each for each in propose(real) if hasattr(now, each.key)]
     for each in proposals:
-        low, high = getattr(now, each.key)
-        shown.add_row(each.key, f"{low:g} to {high:g}", f"{each.low:g} to {each.high:g}", str(each.pairs))
+        before = getattr(now, each.key)
+        alone = isinstance(before, float)
+        words = (f"{before:g}", f"{each.low:g}") if alone else tuple(f"{a:g} to {b:g}" for a, b in (before, each[1:3]))
+        shown.add_row(each.key, *words, str(each.pairs))
     console.print(shown)
     if not write:
         console.print("Nothing is written yet: add --write. Noise is as stored, after the codec.")
         return
     for each in proposals:
-        whole = each.key == "quality"
-        bounds = [int(each.low), int(each.high)] if whole else [each.low, each.high]
+        bounds: object = [each.low, each.high]
+        if each.key == "quality":
+            bounds = [int(each.low), int(each.high)]
+        elif isinstance(getattr(now, each.key), float):
+            bounds = each.low
         set_value(f"{SECTION}.{each.key}", bounds)
     console.print("params.yaml is written; 'dvc repro' plans, renders and trains anew.")

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from compositing.calibration.metering import fit_coupling
 from compositing.tables import MEASURES
 from curation.tables import read_table
 from pipelines.page.curves import LAYOUT, figure_html
@@ -21,10 +22,12 @@ PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "shift": ("pixels at 512", ("shift",)),
     "rotation": ("degrees", ("rotate",)),
     "scale": ("factor", ("scale",)),
+    "perspective": ("pixels at 512", ("perspective",)),
     "gain": ("stops", ("gain",)),
     "white balance": ("stops, red and blue", ("gain_red", "gain_blue")),
     "gamma": ("exponent", ("gamma",)),
-    "uneven light": ("share of the display range", ("shading",)),
+    "uneven light": ("stops, corner to corner", ("shading",)),
+    "focus": ("sigma at 512; above 0 the source is softer", ("focus",)),
     "noise of the source": ("levels of 255", ("src_noise",)),
     "noise of the plate": ("levels of 255", ("bgr_noise",)),
     "noise, neighbours": ("correlation", ("noise_correlation",)),
@@ -32,6 +35,8 @@ PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "JPEG quality": ("of the files", ("src_quality", "bgr_quality")),
 }
 """Quantity -> its unit, and the MEASURES columns that hold it."""
+METERING, SUBJECT = "exposure and the person", "what the person adds to the frame, stops"
+"""A camera that meters by itself gives a slope: what it took back of each change."""
 
 
 def chapter(real: Path, shards: Path, table_file: Path) -> dict[str, Any] | None:
@@ -78,6 +83,11 @@ def table(measures: pd.DataFrame) -> list[tuple[str, str, dict[str, str]]]:
             found = values(good[good["kind"] == kind], columns)
             words[kind] = " / ".join(f"{v:.3g}" for v in np.quantile(found, (0.05, 0.5, 0.95))) if len(found) else "-"
         rows.append((name, unit, words))
+    fits = {kind: fit_coupling(good[good["kind"] == kind]) for kind in COLOURS}
+    for number, name in enumerate(("exposure follows the person", "colour follows the person")):
+        found_of = {kind: fit[number] for kind, fit in fits.items()}
+        told = {kind: f"{c.low:.2g} / {c.share:.2g} / {c.high:.2g}" if c else "-" for kind, c in found_of.items()}
+        rows.append((name, "share taken back, with its 90 % interval", told))
     return rows
 
 
@@ -93,6 +103,13 @@ def figures(measures: pd.DataFrame) -> list[str]:
             figure.add_box(x=np.round(found, 4), name=kind, marker_color=colour, boxpoints="all", pointpos=0, jitter=1)
         figure.update_xaxes(title=unit)
         drawn.append(figure_html(figure))
+    figure = go.Figure(layout={**LAYOUT, "title": METERING})
+    for kind, rows in good.groupby("kind"):
+        points = {"mode": "markers", "name": str(kind), "marker_color": COLOURS[str(kind)]}
+        figure.add_scatter(x=np.round(rows["subject"], 4), y=np.round(rows["gain"], 4), **points)
+    figure.update_xaxes(title=SUBJECT)
+    figure.update_yaxes(title="gain of the plate, stops")
+    drawn.append(figure_html(figure))
     figure = go.Figure(layout={**LAYOUT, "title": "noise by brightness"})
     for kind, rows in good.groupby("kind"):
         x, low, middle, high = by_brightness(rows)

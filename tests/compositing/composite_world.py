@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
+from compositing.chain.viewpoint import Viewpoint, recapture
 from compositing.inputs import InputRoots
 from compositing.mattes.framestore import FGR, PHA, encode_frame
-from compositing.plan.pairing import PlanParams, plan_rows
+from compositing.plan.config import PlanParams
+from compositing.plan.pairing import plan_rows
 from compositing.shards.reader import RenderParams
 from compositing.shards.tar import write_tar
 from compositing.tables import FRAMES, PLAN
@@ -269,3 +271,8 @@ def recipe(**changes) -> dict:
         "noise_key": 2**63 + 11,
     }
     return row | changes
+
+
+def recaptured(scene: np.ndarray, margin: int, view: Viewpoint, key: int = 0) -> np.ndarray:
+    """All rows of what the moved camera sees."""
+    return recapture(scene, margin, view, key)(slice(0, scene.shape[0] - 2 * margin))

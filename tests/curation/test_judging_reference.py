@@ -15,7 +15,7 @@ from curation.tables import IMAGES, PEOPLE
 from pipelines.params import load
 
 FIELDS = ("kept", "reason", "split", "duplicate_of", "decision")
-SEEN = {"dataset": "d", "role": "verdict", "floor": 0.1, "ceiling": 1.0, "status": "ok"}
+SEEN = {"dataset": "places365", "role": "verdict", "floor": 0.1, "ceiling": 1.0, "status": "ok"}
 
 
 def reference(
@@ -84,7 +84,7 @@ def draw_row(data: st.DataObject, number: int) -> dict[str, Any]:
         return data.draw(st.sampled_from(values))
 
     content = content_id(str(one(*range(40))).encode())
-    row = {"dataset": "d", "locator": f"{number:02d}", "image_id": content, "group": one(None, None, "g", "h")}
+    row = {"dataset": "places365", "locator": f"{number:02d}", "image_id": content, "group": one(None, None, "g", "h")}
     row |= {"scene": one(None, "barn", "attic"), "width": one(150, 640, 800), "height": one(480, 640)}
     row |= {"sharpness": one(10.0, 100.0, 200.0), "luma_mean": one(0.01, 0.5, 0.5), "luma_spread": one(0.01, 0.2, 0.2)}
     row |= {"clipped": one(0.0, 0.0, 0.9), "chroma": one(0.0, 0.5, 0.5), "border": one(0.0, 0.0, 0.2), "drawn": 0.1}

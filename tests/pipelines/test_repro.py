@@ -203,6 +203,23 @@ def test_a_queued_experiment_runs_what_it_was_queued_with(project):
         sh(project, "git", "checkout", "-q", ".")
 
 
+def test_seeds_queue_and_compare(project, tmp_path):
+    seeds = ("seed-11", "seed-12")
+    for seed in seeds:
+        override = f"train_base.seed={seed.removeprefix('seed-')}"
+        sh(project, "dvc", "exp", "run", "--queue", "--name", seed, "-S", override, "train_base")
+    sh(project, "dvc", "exp", "run", "--run-all")
+    shown = sh(project, "dvc", "exp", "show", "--csv", "--rev", "HEAD")
+    assert all(f"\n{seed}," in shown for seed in seeds)
+    changed = sh(project, "dvc", "metrics", "diff", *seeds, "--json").splitlines()
+    changes = json.loads(next(line for line in changed if line.startswith("{")))
+    assert changes["metrics/train_base/metrics.json"]["valid.mad"]["diff"] != 0
+    sh(project, "dvc", "plots", "diff", "--out", str(tmp_path / "plots"), *seeds)
+    page = (tmp_path / "plots/index.html").read_text()
+    assert all(page.count(f"static/{seed}_data_pictures_base_plots_images_hard-1_") for seed in seeds)
+    assert "metrics/train_base/plots/metrics/valid/mad.tsv" in page
+
+
 def test_the_same_bytes_from_scratch(project, tmp_path):
     """All tables, shards and checkpoints, made again elsewhere with another number of workers."""
 

@@ -47,6 +47,12 @@ def test_fingerprint_ignores_what_the_stage_does_not_name(project):
     assert fingerprint("make") == before
 
 
+def test_other_devices_go_on_in_the_same_folder(project):
+    before = fingerprint("make")
+    Path("params.yaml").write_text("make: {a: 1, devices: 4}\nother: {seed: 2, unused: 3}\n")
+    assert fingerprint("make") == before
+
+
 def publish() -> Path:
     with work_folder("make") as work:
         part = work.folder / "made.parquet"

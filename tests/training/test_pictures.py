@@ -4,7 +4,7 @@ import pytest
 
 from compositing.shards.reader import Sample
 from training.loop import Readers, train
-from training.pictures import SIDE, Pictures, draw, names, pictured
+from training.pictures import HEADER, SCREEN, SIDE, Pictures, draw, names, pictured
 
 
 class Killed(BaseException):
@@ -64,8 +64,11 @@ def test_panels_show_what_they_say():
     colours = [np.full((height, width, 3), value, np.uint8) for value in (50, 90)]
     sample = Sample(*colours, colours[0], grey, {})
     picture = draw(sample, np.full_like(grey, 255), 12)
-    panels = picture[-SIDE // 2, 10 :: SIDE + 4]
-    assert panels.tolist() == [[50] * 3, [90] * 3, [0] * 3, [255] * 3, [178, 24, 43]]
+    top, bottom = (picture[y, 10 :: SIDE + 4].tolist() for y in (HEADER + SIDE // 2, 2 * HEADER + SIDE * 3 // 2))
+    assert top == [[50] * 3, [90] * 3, [0] * 3]
+    assert bottom == [[255] * 3, [178, 24, 43], [50] * 3]
+    empty = draw(sample, grey, 12)
+    assert tuple(empty[2 * HEADER + SIDE * 3 // 2, 10 + 2 * (SIDE + 4)]) == SCREEN
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from training.network.dropout import Dropout
 from training.network.norm import BatchNorm
 
 DROPOUT = 0.5
@@ -22,12 +23,12 @@ class ASPP(nn.Module):
         branches += [_branch(channels, width, rate) for rate in rates]
         branches.append(nn.Sequential(nn.AdaptiveAvgPool2d(1), *_branch(channels, width)))
         self.convs = nn.ModuleList(branches)
-        self.project = nn.Sequential(*_branch(len(branches) * width, width), nn.Dropout(DROPOUT))
+        self.project = nn.Sequential(*_branch(len(branches) * width, width), Dropout(DROPOUT))
 
     def set_dropout(self, share: float) -> None:
         """Drop this share of the projection's values in training; prediction drops none."""
         for module in self.project:
-            if isinstance(module, nn.Dropout):
+            if isinstance(module, Dropout):
                 module.p = share
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
-"""Batch normalisation that survives a single value per channel."""
+"""Batch normalisation that survives a single value per channel, and can reach over several ranks."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from training.network import synced
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -13,8 +15,20 @@ class BatchNorm(nn.BatchNorm2d):
     Names and state are the stock layer's.
     """
 
+    synced = False
+    """Whether training normalises over the batches of all ranks together; each of them has to call the layer."""
+
+    # What SyncBatchNorm's forward asks of its layer.
+    process_group = None
+    _check_non_zero_input_channels = nn.SyncBatchNorm._check_non_zero_input_channels
+
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``input`` (B, C, H, W)."""
+        if self.training and self.synced:
+            if input.is_cuda:
+                found: Tensor = nn.SyncBatchNorm.forward(self, input)  # type: ignore[arg-type]
+                return found
+            return synced.batch_norm(self, input)
         if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps

@@ -65,7 +65,7 @@ def test_a_camera_that_did_nothing_is_found_still(scene):
     found = measure(*capture(scene, STILL))
     assert found["shift"] < 0.05 and abs(found["rotate"]) < 0.02 and abs(found["scale"] - 1) < 3e-4
     assert abs(found["gain"]) < 0.01 and abs(found["gain_red"]) < 0.01 and abs(found["gamma"] - 1) < 0.01
-    assert found["shading"] < 0.002
+    assert found["shading"] < 0.01 and found["perspective"] == found["focus"] == 0
 
 
 @pytest.mark.parametrize(("src", "bgr"), [(2.0, 2.0), (1.0, 4.0), (5.0, 1.5)])
@@ -184,7 +184,8 @@ def test_missing_and_empty_folders_are_named(tmp_path):
 def rows(count: int, **columns) -> pd.DataFrame:
     names = (
         "shift", "rotate", "scale", "gain", "gain_red", "gain_blue", "gamma", "src_noise", "bgr_noise",
-        "noise_correlation", "src_quality", "bgr_quality",
+        "noise_correlation", "src_quality", "bgr_quality", "perspective", "focus", "shading", "subject", "subject_red",
+        "subject_blue",
     )  # fmt: skip
     table = pd.DataFrame({name: columns.get(name, np.full(count, np.nan)) for name in names})
     return table.assign(status="ok")
@@ -205,6 +206,37 @@ def test_quality_stays_a_quality_and_bad_rows_do_not_count():
     (found,) = propose(table)
     assert found.key == "quality" and 1 <= found.low < 60 and found.high == 99
     assert propose(table.assign(status="too dark")) == []
+
+
+def test_what_happens_now_and_then_has_a_probability():
+    focus = np.array([0, 0, 0, 0, 0.1, 0.9, 1.1, 1.3, -0.2, -2.0])
+    found = {each.key: each for each in propose(rows(10, focus=focus, shading=np.zeros(10)))}
+    assert set(found) == {"focus", "focus_probability", "breathing", "breathing_probability", "shading_probability"}
+    assert (found["focus_probability"].low, found["breathing_probability"].high) == (0.3, 0.1)
+    assert found["focus"].low < 0.9 and 1.3 < found["focus"].high < 3 and found["focus"].pairs == 3
+    assert found["breathing"].low < 2 < found["breathing"].high
+    assert found["shading_probability"].low == found["shading_probability"].high == 0
+
+
+def test_an_exposure_that_followed_people_is_no_drift():
+    subject = np.linspace(-0.8, 0.8, 30)
+    drift = 0.02 * np.sin(np.arange(30))
+    colour = {
+        "subject_red": subject / 2,
+        "subject_blue": -subject / 2,
+        "gain_red": np.zeros(30),
+        "gain_blue": drift / 9,
+    }
+    table = rows(30, subject=subject, gain=0.5 * subject + drift, **colour)
+    found = {each.key: each for each in propose(table)}
+    assert found["metering"].low == 1 and found["coupling"].low < 0.5 < found["coupling"].high
+    assert found["coupling"].high - found["coupling"].low < 0.1, "colour, set by hand, has no part in it"
+    assert found["gain"].high < 0.05
+    by_hand = {each.key: each for each in propose(table.assign(gain=drift))}
+    assert by_hand["metering"].low == 0 and "coupling" not in by_hand
+    alike = {each.key: each for each in propose(table.assign(subject=0.3, subject_red=0.0, subject_blue=0.0))}
+    assert "metering" not in alike, "people who all did the same tell nothing"
+    assert alike["gain"].high > 0.3
 
 
 @pytest.mark.realset

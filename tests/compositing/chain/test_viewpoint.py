@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.registration import phase_cross_correlation
 
-from compositing.chain.viewpoint import Viewpoint, motion_matrix, recapture, relief
+from compositing.chain.viewpoint import Viewpoint, motion_matrix, relief
 from compositing.plan.draws import Draws
 from compositing.plan.recipe import Canvas, draw_capture, margin_of
-from tests.compositing.composite_world import photograph, plan_params
+from tests.compositing.composite_world import photograph, plan_params, recaptured
 
 
 def scene(margin=16, height=120, width=160):
@@ -27,14 +27,14 @@ def measured_shift(before, after):
 @given(st.floats(-6, 6), st.floats(-6, 6))
 def test_a_known_shift_is_measured_back(x, y):
     whole = scene()
-    assert measured_shift(recapture(whole, 16, Viewpoint()), recapture(whole, 16, Viewpoint(x, y))) == pytest.approx(
+    assert measured_shift(recaptured(whole, 16, Viewpoint()), recaptured(whole, 16, Viewpoint(x, y))) == pytest.approx(
         (x, y), abs=0.15
     )
 
 
 def test_without_motion_the_window_is_not_resampled():
     whole = scene()
-    assert (recapture(whole, 16, Viewpoint()) == whole[16:-16, 16:-16]).all()
+    assert (recaptured(whole, 16, Viewpoint()) == whole[16:-16, 16:-16]).all()
 
 
 def at(matrix, x, y):
@@ -69,7 +69,7 @@ def test_each_way_of_resampling_agrees_with_the_homography(kind):
     for x, y in dots:
         whole[y + margin, x + margin] = 1
     whole = cv2.GaussianBlur(whole, (0, 0), 2)
-    found = recapture(whole, margin, view)
+    found = recaptured(whole, margin, view)
     for x, y in dots:
         left, top = (round(value) for value in at(motion_matrix(width, height, view), x, y))
         patch = np.maximum(found[top - 8 : top + 9, left - 8 : left + 9, 0], 0)
@@ -85,7 +85,7 @@ def test_near_things_move_against_far_ones_and_no_further_than_stated():
     assert not (relief(60, 40, 8) == near).all()
     down, across = np.mgrid[0:152, 0:192].astype(np.float32)
     ramp = np.dstack([across, down, down])
-    moved = recapture(ramp, 16, Viewpoint(parallax_x=4.0), 7) - ramp[16:-16, 16:-16]
+    moved = recaptured(ramp, 16, Viewpoint(parallax_x=4.0), 7) - ramp[16:-16, 16:-16]
     assert np.abs(moved[:, :, 0]).max() <= 4.01 and np.ptp(moved[:, :, 0]) > 3
     assert np.abs(moved[:, :, 1]).max() < 1e-3
     assert moved[-1, :, 0].mean() < moved[0, :, 0].mean()  # content goes right, so a ramp reads less

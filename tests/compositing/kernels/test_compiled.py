@@ -10,8 +10,8 @@ import pytest
 
 from compositing.chain.changes import refocus
 from compositing.chain.subject import straight_colour, warp_subject
-from compositing.chain.viewpoint import Viewpoint, recapture
-from tests.compositing.composite_world import figure, photograph, recipe
+from compositing.chain.viewpoint import Viewpoint
+from tests.compositing.composite_world import figure, photograph, recaptured, recipe
 
 ROOMS = ("curation", "compositing", "training", "pipelines")
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,7 +27,7 @@ def results() -> str:
     layer = warp_subject(fgr, pha, recipe(fgr_scale=0.41, fgr_rotate=5.0)).layer
     made = [
         scene,
-        recapture(scene, 8, Viewpoint(1.3, -0.7, 0.9, 1.01, parallax_x=1.5), 3),
+        recaptured(scene, 8, Viewpoint(1.3, -0.7, 0.9, 1.01, parallax_x=1.5), 3),
         straight_colour(layer, spill=0.4),
         refocus(scene, -0.8),
     ]

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from compositing.chain.viewpoint import Viewpoint, motion_matrix, recapture
-from compositing.kernels.warp import CELL, steepness, warp
+from compositing.kernels.warp import CELL, Warp, steepness
 from compositing.light import bytes_to_linear
-from tests.compositing.composite_world import photograph
+from tests.compositing.composite_world import photograph, recaptured
 
 
 def cubic(distance):
@@ -53,7 +53,7 @@ def test_two_passes_agree_with_sixteen_neighbours_on_a_smooth_picture(name, widt
     margin, height = 24, 150
     whole = bytes_to_linear(photograph(5, height + 2 * margin, width + 2 * margin))
     whole = cv2.GaussianBlur(whole, (0, 0), 0.8)
-    found = recapture(whole, margin, VIEWS[name])
+    found = recaptured(whole, margin, VIEWS[name])
     expected = sixteen_neighbours(whole, *looks(VIEWS[name], width, height, margin))
     assert found.shape == (height, width, 3)
     assert np.abs(found - expected).max() < 1e-3
@@ -64,7 +64,7 @@ def test_no_edge_is_softened(name):
     """Noise, the hardest there is: as much of it is left as sixteen neighbours leave."""
     margin, width, height = 24, 160, 120
     whole = np.random.default_rng(3).random((height + 2 * margin, width + 2 * margin, 3), np.float32)
-    found = recapture(whole, margin, VIEWS[name])
+    found = recaptured(whole, margin, VIEWS[name])
     expected = sixteen_neighbours(whole, *looks(VIEWS[name], width, height, margin))
     assert found.std() == pytest.approx(expected.std(), rel=0.005)
     assert np.abs(found - expected).mean() < 0.03 * expected.std()
@@ -73,7 +73,7 @@ def test_no_edge_is_softened(name):
 def test_whole_pixels_come_out_as_they_are():
     whole = np.random.default_rng(4).random((80, 90, 3), np.float32)
     u, v = np.meshgrid((np.arange(5) - 1.0) * CELL + 20, np.arange(4) * float(CELL) + 17)
-    assert (warp(whole, u, v, 45, 47) == whole[17:62, 20:67]).all()
+    assert (Warp(whole, u, v, 45, 47).rows(slice(0, 45)) == whole[17:62, 20:67]).all()
 
 
 def test_beyond_the_border_the_scene_is_mirrored():
@@ -81,7 +81,16 @@ def test_beyond_the_border_the_scene_is_mirrored():
     u, v = np.meshgrid((np.arange(5) - 1.0) * CELL - 3.25, np.arange(4) * float(CELL) - 2.5)
     down, across = np.mgrid[:48, :48]
     expected = sixteen_neighbours(whole, across - 3.25, down - 2.5)
-    assert warp(whole, u, v, 48, 48) == pytest.approx(expected, abs=1e-5)
+    assert Warp(whole, u, v, 48, 48).rows(slice(0, 48)) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_some_rows_are_those_of_the_whole(name):
+    whole = np.random.default_rng(6).random((120 + 48, 100 + 48, 3), np.float32)
+    told = recapture(whole, 24, VIEWS[name])
+    assert (
+        np.concatenate([told(slice(0, 19)), told(slice(19, 90)), told(slice(90, 120))]) == told(slice(0, 120))
+    ).all()
 
 
 def test_steepness_is_that_of_the_displacement():
@@ -93,6 +102,6 @@ def test_steepness_is_that_of_the_displacement():
 def test_a_camera_that_turned_far_is_followed_too():
     whole = bytes_to_linear(photograph(6, 200, 200))
     view = Viewpoint(rotate=20.0)
-    found = recapture(whole, 40, view)
+    found = recaptured(whole, 40, view)
     expected = sixteen_neighbours(whole, *looks(view, 120, 120, 40))
     assert np.abs(found - expected).mean() < 2e-3
