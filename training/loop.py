@@ -119,7 +119,7 @@ def train(
     section = f"train_{kind}"
     _check(params, readers.train, section)
     machines = find_machines()
-    check_shares(params.batch, params.devices, machines, section)
+    check_shares(params, machines, section)
     job = _Job(kind, params, readers, folder, curves, data, init, space, pictures)
     if params.devices * machines.total == 1:
         _train(job, ALONE, Interrupt(), progress)
@@ -293,7 +293,7 @@ class _Run:
             with clock("data"):
                 batch = next(source)
                 images = to_images(batch, self.fabric.device)
-            terms, stop = ranks.agree(self.learn(batch, images, clock), interrupt.asked)
+            terms = self.learn(batch, images, clock)
             pace.step(clock.lap())
             self.step += 1
             last = self.step == params.steps
@@ -305,7 +305,7 @@ class _Run:
                 text = f"step {self.step}, loss {terms['total']:.4f}; {speed}; {clock.summary()}"
                 log.info("train_%s: %s", self.kind, text)
                 record.pace(self.step, figures)
-            if stop:
+            if ranks.add([interrupt.asked])[0]:  # a signal may have come to one of them only
                 self.checkpoint(record, folder, made_with)
                 text = f"stopped by SIGTERM after step {self.step} of {params.steps}"
                 log.warning("train_%s: %s; it is saved, run the same command to go on", self.kind, text)
@@ -338,6 +338,7 @@ class _Run:
                 terms = {name: terms.get(name, 0.0) + value / count for name, value in each.items()}
                 with clock("backward", 1 / count):
                     self.fabric.backward(total / count)
+        terms = self.ranks.mean(terms)
         bound = self.watch.see(terms["total"])
         if bound is not None:
             recent = f"the median of the last {divergence.RECENT}"

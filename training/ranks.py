@@ -19,6 +19,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from curation.identity import file_id
 from curation.storage import writing
+from training.config import TrainParams
 from training.network.dropout import Dropout
 from training.network.norm import BatchNorm
 
@@ -133,12 +134,10 @@ class Ranks(NamedTuple):
         found: list[float] = joint.tolist()
         return found
 
-    def agree(self, terms: Mapping[str, float], stop: bool) -> tuple[dict[str, float], bool]:
-        """The means of loss terms over all ranks, and whether any of them was asked to stop."""
-        if self.world == 1:
-            return dict(terms), stop
-        *sums, stops = self.add([*terms.values(), float(stop)])
-        return {name: value / self.world for name, value in zip(terms, sums, strict=True)}, stops > 0
+    def mean(self, terms: Mapping[str, float]) -> dict[str, float]:
+        """The means of loss terms over all ranks, the same on each."""
+        sums = self.add(list(terms.values()))
+        return {name: value / self.world for name, value in zip(terms, sums, strict=True)}
 
     def gather(self, value: Any) -> list[Any]:
         """What every rank gives, in their order, on each of them."""
@@ -156,15 +155,19 @@ class Ranks(NamedTuple):
 ALONE = Ranks()
 
 
-def check_shares(batch: int, devices: int, machines: Machines, section: str) -> None:
-    """Raise ValueError where the ranks cannot take equal shares of a batch."""
-    if devices < 1:
-        raise ValueError(f"{section}.devices is {devices}; expected 1 or more")
-    world = devices * machines.total
-    if batch % world:
+def check_shares(params: TrainParams, machines: Machines, section: str) -> None:
+    """Raise ValueError where the ranks cannot take equal shares of a batch, or of each part of it."""
+    if params.devices < 1:
+        raise ValueError(f"{section}.devices is {params.devices}; expected 1 or more")
+    world = params.devices * machines.total
+    if world > 1 and params.compile:
+        raise ValueError(f"{section}.compile is true with {world} ranks, which nobody has tried; set one of them back")
+    parts = world * params.accumulate
+    if params.batch % parts:
+        where = f"{section}.devices is {params.devices}, on {machines.total} machine(s); accumulate {params.accumulate}"
         raise ValueError(
-            f"{section}.batch is {batch}, which {world} ranks cannot share equally ({section}.devices is {devices}, on "
-            f"{machines.total} machine(s)); set it to {-(-batch // world) * world}, or lower devices"
+            f"{section}.batch is {params.batch}, which {world} ranks cannot share equally ({where}); set it to "
+            f"{-(-params.batch // parts) * parts}, or lower devices"
         )
 
 

@@ -150,9 +150,13 @@ def test_what_is_missing_in_the_environment_is_named(environment, words):
         find_machines(environment)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused():
-    check_shares(6, 3, Machines(2), "train_base")
-    with pytest.raises(ValueError, match=r"train_base\.batch is 8, which 6 ranks .* set it to 12"):
-        check_shares(8, 3, Machines(2), "train_base")
-    with pytest.raises(ValueError, match="devices is 0"):
-        check_shares(8, 0, Machines(), "train_base")
+def test_a_batch_that_cannot_be_shared_is_refused(make_params):
+    check_shares(make_params(batch=6, devices=3), Machines(2), "train_base")
+    for changes, words in (
+        ({"batch": 8, "devices": 3}, r"train_base\.batch is 8, which 6 ranks .* set it to 12"),
+        ({"batch": 6, "devices": 3, "accumulate": 2}, "accumulate 2.* set it to 12"),
+        ({"devices": 0}, "devices is 0"),
+        ({"batch": 6, "devices": 3, "compile": True}, "compile is true with 6 ranks"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            check_shares(make_params(**changes), Machines(2), "train_base")
