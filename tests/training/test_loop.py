@@ -188,7 +188,7 @@ PARTS = ("backbone", "aspp", "decoder", "refiner")
 
 @pytest.mark.parametrize("clip", [1.0, None])
 def test_gradient_that_is_no_number_never_reaches_the_weights(run, make_params, monkeypatch, clip):
-    def broken(out, pha, fgr, params):
+    def broken(out, pha, fgr, *rest):
         return {"pha": torch.sqrt(out.pha * 0).mean()}  # value 0, gradient NaN
 
     monkeypatch.setattr(loop, "base_losses", broken)
