@@ -56,7 +56,7 @@ def test_it_takes_the_very_step(make_incident, kind, changes):
 
     terms = run.learn(incident.batch, to_images(incident.batch), Clock(run.fabric.device))
     (taken,) = replay(incident, "cpu")
-    assert taken.terms == pytest.approx(terms, rel=1e-6)
+    assert taken.terms == pytest.approx(terms, rel=1e-5)
     # What was clipped in the run is seen unclipped.
     norm = math.sqrt(sum(part.norm**2 for part in taken.gradients))
     whole = math.sqrt(sum(float(g.double().square().sum()) for g in gradients.values()))
