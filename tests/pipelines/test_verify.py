@@ -27,7 +27,7 @@ def project(tmp_path, monkeypatch):
     world = make_world(tmp_path / "data")
     (tmp_path / "data/places").rename(tmp_path / "data/sample/places365")
     (tmp_path / "data/sample/videomatte").mkdir()
-    roots = world.roots._replace(backgrounds=Path("data/sample/places365"))
+    roots = world.roots._replace(backgrounds={"places365": Path("data/sample/places365")})
     tasks = shard_tasks(module.PLAN, module.FRAMES, roots, load().render)
     made = gather(tasks, run_parts(tasks, render_shard, tmp_path / "parts", "rendering", 1))
     cache = tmp_path / ".dvc/cache"
