@@ -1,5 +1,7 @@
 """Clothes of the background's colour: the subject's local colour fitted to that of the scene right behind it."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,8 @@ _PLAIN, _EVEN = 0.8, 0.4
 """Shares of its own pattern that a fully fitted cloth loses, in hue and in brightness."""
 _BARE = 0.012
 """Sigma by which the edge of bare skin is softened, share of the long side."""
+_WIDEST = 6.2
+"""The widest such sigma in pixels: a larger picture is shrunk first, as a wide blur leaves nothing it would miss."""
 
 
 def camouflaged(colour: Float, alpha: Float, scene: Float, strength: float) -> Float:
@@ -56,11 +60,19 @@ def _worn(logs: Float, cloth: Float, size: tuple[int, int]) -> Float:
 
 def _bare(colour: Float, alpha: Float) -> Float:
     """Return where skin is, (H, W) 0 to 1, without specks and holes."""
-    sigma = max(0.8, _BARE * max(alpha.shape))
+    height, width = alpha.shape
+    sigma = max(0.8, _BARE * max(height, width))
+    times = math.ceil(sigma / _WIDEST)
+    layers = [skin(colour) * alpha, alpha]
+    if times > 1:
+        layers = [_shrunk(each, (-(-width // times), -(-height // times))) for each in layers]
     # Of what the subject covers: its own edge is no edge of skin.
-    near, all_of_it = (cv2.GaussianBlur(each, (0, 0), sigma) for each in (skin(colour) * alpha, alpha))
+    near, all_of_it = (cv2.GaussianBlur(each, (0, 0), sigma / times) for each in layers)
     share = near / np.maximum(all_of_it, np.float32(1e-3))
-    return np.asarray(np.clip((share - np.float32(0.2)) / np.float32(0.4), 0, 1), np.float32)
+    bare: Float = np.clip((share - np.float32(0.2)) / np.float32(0.4), 0, 1)
+    if times > 1:
+        bare = np.asarray(cv2.resize(bare, (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.asarray(bare, np.float32)
 
 
 def skin(linear: Float) -> Float:

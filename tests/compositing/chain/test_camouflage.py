@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -50,6 +51,18 @@ def test_skin_keeps_its_colour():
     fitted = camouflaged(bare.copy(), alpha, np.full((150, 120, 3), 0.02, np.float32), 1.0)
     inside = alpha == 1
     assert np.abs(fitted - bare)[inside].max() < 0.02
+
+
+def test_a_large_picture_is_fitted_as_a_small_one():
+    cloth, alpha = dressed()
+    cloth[:60] = dressed(SKIN)[0][:60]
+    behind = scene()
+    # 600 pixels a side, whose skin is found among pixels twice as wide.
+    wide = [cv2.resize(each, (480, 600), interpolation=cv2.INTER_LINEAR) for each in (cloth, alpha, behind)]
+    small = camouflaged(cloth, alpha, behind, 1.0)
+    large = cv2.resize(camouflaged(*wide, 1.0), (120, 150), interpolation=cv2.INTER_AREA)
+    inside = alpha == 1
+    assert np.abs(large - small)[inside].mean() < 0.01
 
 
 @pytest.mark.parametrize("colour", [SKIN, (90, 60, 45), (240, 200, 180), (141, 85, 36)])
