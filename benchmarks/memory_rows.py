@@ -44,7 +44,7 @@ from curation.tables import from_columns, read_pieces, write_chunks, write_table
 from pipelines.samples import plan_space
 
 RENDER = RenderParams(format="tar", samples_per_shard=500, fgr_quality=95)
-NOWHERE = InputRoots(Path("none"), Path("none"), Path("none"))
+NOWHERE = InputRoots({"places365": Path("none")}, Path("none"), Path("none"))
 BASE_SHARE = 0.9
 
 

@@ -112,7 +112,7 @@ def _render_published(folder: Path) -> None:
     folder.mkdir(parents=True)
     verdicts, frames = read_table(VERDICTS, DATA / "verdicts.parquet"), read_table(FRAMES, DATA / "frames.parquet")
     write_chunks(PLAN, plan_chunks(verdicts, frames, plan), folder / "plan.parquet")
-    roots = InputRoots(SAMPLE / "places365", DATA / "frames", SAMPLE / "videomatte")
+    roots = InputRoots({"places365": SAMPLE / "places365"}, DATA / "frames", SAMPLE / "videomatte")
     tasks = shard_tasks(folder / "plan.parquet", DATA / "frames.parquet", roots, sample.render)
     tasks = {key: task for key, task in tasks.items() if task.set_name == "base"}
     parts = []
