@@ -28,11 +28,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Take the steps of one arm in this process."""
     import torch
 
-    from training.clock import Clock
-    from training.data import Batch, to_images
-    from training.device import build_fabric, choose_device, reproducible
+    from training.devices.device import build_fabric, choose_device, reproducible
     from training.loop import rebuild
-    from training.memory import peak
+    from training.samples.data import Batch, to_images
+    from training.watch.clock import Clock
+    from training.watch.memory import peak
 
     changes = {"backbone": options.backbone, "batch": options.batch, "threads": options.threads, "steps": options.steps}
     changes |= {"precision": options.precision, "backbone_scale": options.scale, "clip": 1.0}

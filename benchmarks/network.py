@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from benchmarks import plain
-from training import metrics
-from training.metrics_batched import whole_images
+from training.evaluation import metrics
+from training.evaluation.metrics_batched import whole_images
 from training.network import build_refine
 from training.network.inference import for_inference
 

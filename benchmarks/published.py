@@ -82,7 +82,9 @@ def _soften(pictures: list[Image.Image], rng: np.random.Generator) -> list[Image
     return pictures
 
 
-def _on_tensors(fgr: Tensor, pha: Tensor, bgr: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
+def _on_tensors(
+    fgr: Tensor, pha: Tensor, bgr: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Shadow, composite, noise and the captured background's jitter and shift, on the batch."""
     count = len(fgr)
     scene = bgr.clone()

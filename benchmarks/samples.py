@@ -24,7 +24,7 @@ from compositing.shards.reader import Sample, ShardReader
 from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import FRAMES, PLAN, SHARDS
 from curation.identity import file_id
-from curation.tables import VERDICTS, read_table, write_chunks, write_table
+from curation.tables import VERDICTS, read_table, write_chunks
 from pipelines.params import parse
 from pipelines.paths import SAMPLE
 from pipelines.presets import preset_text
@@ -124,7 +124,7 @@ def _render_published(folder: Path) -> None:
     for name, file in made.files.items():
         (folder / "shards" / name).parent.mkdir(parents=True, exist_ok=True)
         file.rename(folder / "shards" / name)
-    write_table(SHARDS, made.index, folder / "shards.parquet")
+    write_chunks(SHARDS, made.table(), folder / "shards.parquet")
 
 
 def parameters(arm: Arm, seed: int, steps: int, setting: Setting) -> TrainParams:

@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.samples import Setting, ablate, compare_quality
@@ -36,9 +37,9 @@ from pipelines.params import parse
 from pipelines.presets import preset_text
 from training.build import build_network
 from training.config import TrainParams
-from training.data import Order, Steps, batches
 from training.loop import Readers, train
 from training.losses import base_losses
+from training.samples.data import Order, Steps, batches
 from training.schedule import parameter_groups, rate_factor, set_rates
 
 SIDE = 256
@@ -68,15 +69,18 @@ def _draw(name: str, number: int) -> Sample:
     generator = rng(1, name, number)
     coarse = generator.random((9, 9, 3)).astype(np.float32)
     scene = np.clip(cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), 0, 1)
-    pha = np.zeros((SIDE, SIDE), np.float32)
+    disc = np.zeros((SIDE, SIDE), np.float32)
     centre = tuple(int(value) for value in generator.integers(80, 176, 2))
-    cv2.circle(pha, centre, int(generator.integers(30, 80)), 1.0, -1)
-    pha = cv2.GaussianBlur(pha, (0, 0), 3)
+    cv2.circle(disc, centre, int(generator.integers(30, 80)), 1.0, -1)
+    pha = cv2.GaussianBlur(disc, (0, 0), 3)
     fgr = np.broadcast_to(generator.random(3).astype(np.float32), scene.shape)
-    src = fgr * pha[..., None] + scene * (1 - pha[..., None])
-    noisy = [layer + generator.normal(0, 0.01, layer.shape) for layer in (src, scene)]
-    layers = [np.clip(255 * layer, 0, 255).round().astype(np.uint8) for layer in (*noisy, fgr, pha)]
-    return Sample(*layers, {"composite_id": f"{name}-{number}"})
+    source = fgr * pha[..., None] + scene * (1 - pha[..., None])
+    src, bgr = (_bytes(layer + generator.normal(0, 0.01, layer.shape)) for layer in (source, scene))
+    return Sample(src, bgr, _bytes(fgr), _bytes(pha), {"composite_id": f"{name}-{number}"})
+
+
+def _bytes(layer: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.clip(255 * layer, 0, 255).round().astype(np.uint8)
 
 
 class Plain:

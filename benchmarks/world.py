@@ -57,13 +57,17 @@ def make_world(folder: Path, name: str, count: int) -> World:
     verdicts = [_verdict(places, PHOTOGRAPHS[name], seed) for seed in range(count)]
     frames = [_frame(store, seed) for seed in range(VARIETY)]
     splits = ("train", "valid", "test")
-    tables = [
+    verdict_table, frame_table = (
         to_arrow(kind, [row | {"split": split} for split in splits for row in rows])
         for kind, rows in ((VERDICTS, verdicts), (FRAMES, frames))
-    ]
+    )
     full, alone = _params(name, count, {}), _params(name, count, {"together": 1})
     rows, others = (
-        [dict(sorted(row.items())) for row in plan_rows(*tables, params).to_pylist() if row["set"] == name]
+        [
+            dict(sorted(row.items()))
+            for row in plan_rows(verdict_table, frame_table, params).to_pylist()
+            if row["set"] == name
+        ]
         for params in (full, alone)
     )
     together: int = getattr(full, name).together
@@ -92,7 +96,7 @@ def photograph(width: int, height: int, seed: int) -> np.ndarray:
     cells = 4
     while cells < width:
         field = generator.standard_normal((max(2, cells * height // width), cells, 3), dtype=np.float32)
-        field = field @ np.float32([[1, 0.8, 0.7], [0.1, 0.3, 0.1], [0.0, 0.1, 0.3]])
+        field = field @ np.array([[1, 0.8, 0.7], [0.1, 0.3, 0.1], [0.0, 0.1, 0.3]], np.float32)
         image += cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC) * np.float32(4 / cells) ** 0.6
         cells *= 2
     for _ in range(40):
@@ -118,15 +122,15 @@ def _frame(store: Path, seed: int) -> dict[str, Any]:
     """Draw a figure with soft and fine edges, most of the frame high, and store it as the mattes stage does."""
     width, height = FRAME
     generator = np.random.default_rng(seed + 100)
-    pha = np.zeros((height, width), np.float32)
+    drawn = np.zeros((height, width), np.float32)
     x, whole = int(generator.integers(700, 1200)), seed % 2 == 0
     low = 1000 if whole else height + 200
-    cv2.ellipse(pha, (x, 220), (90, 120), 0, 0, 360, 1, -1)
-    cv2.ellipse(pha, (x, (300 + low) // 2), (210, (low - 300) // 2), 0, 0, 360, 1, -1)
+    cv2.ellipse(drawn, (x, 220), (90, 120), 0, 0, 360, 1, -1)
+    cv2.ellipse(drawn, (x, (300 + low) // 2), (210, (low - 300) // 2), 0, 0, 360, 1, -1)
     for _ in range(250):  # hair
         end = (x + int(generator.normal(0, 90)), 220 + int(generator.normal(0, 110)))
-        cv2.line(pha, (x, 200), end, float(generator.uniform(0.3, 1)), 1, cv2.LINE_AA)
-    pha = np.rint(255 * cv2.GaussianBlur(pha, (0, 0), 1.2)).astype(np.uint8)
+        cv2.line(drawn, (x, 200), end, float(generator.uniform(0.3, 1)), 1, cv2.LINE_AA)
+    pha = np.rint(255 * cv2.GaussianBlur(drawn, (0, 0), 1.2)).astype(np.uint8)
     fgr = extend_colours(photograph(width, height, seed + 50), pha)
     locator, clip = f"{seed:04d}.tar", f"train/{seed:04d}"
     spans = write_tar(store / locator, [("00000", encode_frame(fgr, pha))])["00000"]

@@ -101,7 +101,7 @@ def use_extra(
     The folder goes into the git-ignored paths.yaml, its digest into params.yaml. Next: name it in `train_base.extra`.
     """
     from pipelines.presets import write_extra
-    from training.extra import find_samples
+    from training.samples.extra import find_samples
 
     samples = find_samples(name, folder)
     known = sum("fgr" in sample.layers for sample in samples)

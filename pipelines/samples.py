@@ -23,7 +23,7 @@ from pipelines.scan import tree_digest
 from training.config import TrainParams
 
 if TYPE_CHECKING:
-    from training.data import Reader  # needs PyTorch
+    from training.samples.data import Reader  # needs PyTorch
 
 log = logging.getLogger("cleanplate.train")
 
@@ -48,8 +48,8 @@ def open_training(params: Params, train: TrainParams, set_name: str) -> "Reader"
     rendered = open_reader(params, train, set_name)
     if not train.extra:
         return rendered
-    from training.extra import ExtraReader
-    from training.mixing import Extra, Mixture, check_shares
+    from training.samples.extra import ExtraReader
+    from training.samples.mixing import Extra, Mixture, check_shares
 
     section = f"train_{set_name}"
     check_shares([extra.share for extra in train.extra], section)

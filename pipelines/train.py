@@ -25,7 +25,8 @@ def train_stage(stage: Stage, kind: "Kind", params: TrainParams, init: Path | No
     # Crops change size: CUDA's memory would be cut into pieces that fit no other. Read when PyTorch is first imported.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     from pipelines import unfinished
-    from training import checkpoint, loop, memory  # PyTorch only where it is used
+    from training import checkpoint, loop
+    from training.watch import memory  # PyTorch only where it is used
 
     if params.init is not None:
         init = find_weights(params.init)

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 
 from training.config import TrainParams
-from training.data import Reader, check_crop
 from training.freeze import freeze
 from training.network import BaseNetwork, build_base, build_refine, weights
 from training.network.initial import initialise
+from training.samples.data import Reader, check_crop
 
 Kind = Literal["base", "refine"]
 

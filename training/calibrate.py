@@ -11,10 +11,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from training.data import Batch, to_images
+from training.devices.ranks import ALONE, Ranks
 from training.network import BaseNetwork
 from training.network.norm import BatchNorm
-from training.ranks import ALONE, Ranks
+from training.samples.data import Batch, to_images
 
 STEPS = 16
 """Batches that are averaged over."""

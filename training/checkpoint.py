@@ -38,7 +38,7 @@ class Checkpoint(NamedTuple):
     tensors: dict[str, Tensor]
     """As :func:`gather` names them."""
     record: dict[str, Any]
-    """State of the :class:`training.record.Record`."""
+    """State of the :class:`training.watch.record.Record`."""
     scaler: dict[str, Any]
     """State of the loss scaler of 16-bit floats, empty without one."""
     made_with: dict[str, Any]

@@ -10,29 +10,40 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from training import calibrate, checkpoint, divergence, memory
+from training import calibrate, checkpoint
 from training.average import Average
-from training.board import open_board
 from training.build import Kind, build_network, check
 from training.checkpoint import Checkpoint
-from training.clock import Clock
 from training.compiled import compiled
 from training.config import TrainParams
-from training.data import Batch, Images, Reader, Steps, batches, dropout_seed, loader_count, micro_batches, to_images
-from training.device import build_fabric, choose_device, reproducible
-from training.divergence import DivergedError, Incident, Watch
-from training.interrupt import Interrupt, Preempted
-from training.launch import Progress, launch
+from training.devices.device import build_fabric, choose_device, reproducible
+from training.devices.interrupt import Interrupt, Preempted
+from training.devices.launch import Progress, launch
+from training.devices.ranks import ALONE, Ranks, check_alike, check_shares, find_machines, share_file, spread
 from training.losses import base_losses, refine_losses
-from training.mixing import order_of
 from training.network import BaseNetwork, weights
-from training.pace import Pace
-from training.pictures import PICTURED, Pictures, names, pictured
-from training.ranks import ALONE, Ranks, check_alike, check_shares, find_machines, share_file, spread
 from training.recompute import recompute
-from training.record import Record
+from training.samples.data import (
+    Batch,
+    Images,
+    Reader,
+    Steps,
+    batches,
+    dropout_seed,
+    loader_count,
+    micro_batches,
+    to_images,
+)
+from training.samples.mixing import order_of
 from training.schedule import build_optimizer, rate_factor, set_rates
-from training.validation import RecipeReader, choose, predict_bytes, validate
+from training.watch import divergence, memory
+from training.watch.board import open_board
+from training.watch.clock import Clock
+from training.watch.divergence import DivergedError, Incident, Watch
+from training.watch.pace import Pace
+from training.watch.pictures import PICTURED, Pictures, names, pictured
+from training.watch.record import Record
+from training.watch.validation import RecipeReader, choose, predict_bytes, validate
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a run's work folder."""

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from training.divergence import Incident
-    from training.replay import Layer, Taken
+    from training.watch.divergence import Incident
+    from training.watch.replay import Layer, Taken
 
 console = Console()
 
@@ -39,9 +39,9 @@ def replay(
     from pipelines.stage import require_extra
 
     require_extra("train")
-    from training import divergence
-    from training.replay import broken_weights
-    from training.replay import replay as again
+    from training.watch import divergence
+    from training.watch.replay import broken_weights
+    from training.watch.replay import replay as again
 
     incident = divergence.load(file)
     say(f"[bold]train_{incident.kind}[/bold]: {incident.what}")
@@ -122,7 +122,7 @@ def _verdict(incident: "Incident", taken: "list[Taken]", before: bool) -> str:
 def _write(folder: Path, incident: "Incident", taken: "Taken") -> None:
     import cv2
 
-    from training.replay import picture
+    from training.watch.replay import picture
 
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(incident.composites):

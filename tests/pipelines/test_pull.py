@@ -24,7 +24,7 @@ stages:
 READ = """
 from pathlib import Path
 from compositing.shards.reader import ShardReader
-from training.data import Order, Steps, batches
+from training.samples.data import Order, Steps, batches
 reader = ShardReader(Path("data/shards"), Path("data/shards.parquet"), "base")
 steps = Steps(Order(1, len(reader)), batch=4, crop=(48, 64), first=0, last=2)
 for batch in batches(reader, 1, steps, loaders=0):

@@ -10,7 +10,7 @@ from pipelines.paths import extra_roots
 from pipelines.presets import set_value, use, write_roots
 from pipelines.samples import data_fingerprint, open_training, plan_space
 from tests.compositing.composite_world import make_world, plan_params
-from tests.training.test_extra import write_folders
+from tests.training.samples.test_extra import write_folders
 
 
 def test_the_space_is_the_plans_own(tmp_path):

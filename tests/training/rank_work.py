@@ -14,10 +14,10 @@ import torch
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from training.interrupt import Interrupt
-from training.launch import Progress, launch
+from training.devices.interrupt import Interrupt
+from training.devices.launch import Progress, launch
+from training.devices.ranks import Machines, Ranks, share_file, spread
 from training.network.norm import BatchNorm
-from training.ranks import Machines, Ranks, share_file, spread
 
 
 class NoNumberError(ValueError):

@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 from training import loop
 from training.build import build_network
 from training.checkpoint import newest_step
-from training.device import build_fabric, choose_device
-from training.divergence import load
+from training.devices.device import build_fabric, choose_device
 from training.loop import DivergedError, Readers, train
 from training.network import build_refine, weights
 from training.network.weights import load_base, load_metadata, load_refine
 from training.schedule import parameter_groups, rate_factor
+from training.watch.divergence import load
 
 
 @pytest.fixture

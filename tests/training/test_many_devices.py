@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from training import checkpoint
-from training.data import Order, Steps
-from training.launch import RankError
+from training.devices.launch import RankError
 from training.loop import CHECKPOINTS, Readers, train
+from training.samples.data import Order, Steps
 
 CLOSE = 1e-5
 # Adam divides each gradient by its own size. Where a gradient is 0 but for rounding, the direction of its step is

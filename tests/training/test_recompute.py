@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from training.build import build_network
-from training.clock import Clock
-from training.data import Batch, Images, micro_batches
-from training.device import build_fabric
+from training.devices.device import build_fabric
 from training.loop import rebuild
 from training.recompute import recompute
+from training.samples.data import Batch, Images, micro_batches
+from training.watch.clock import Clock
 
 
 def make_batch(count=4, side=64, seed=0):
@@ -21,7 +21,7 @@ def make_batch(count=4, side=64, seed=0):
 
 
 def images_of(batch):
-    from training.data import to_images
+    from training.samples.data import to_images
 
     return to_images(batch)
 

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compositing.shards.reader import Sample
-from training.data import Order, Steps, crop_size, to_batch, to_images
 from training.losses import error_target, sobel
 from training.network import build_base, build_refine, patches
 from training.network.clamp import clamp01
 from training.network.norm import BatchNorm
 from training.network.refiner import Refiner
+from training.samples.data import Order, Steps, crop_size, to_batch, to_images
 
 HERE = Path(__file__).resolve().parent
 

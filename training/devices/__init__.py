@@ -1,0 +1,1 @@
+"""Where training runs: devices, the processes on them, and what may stop them."""

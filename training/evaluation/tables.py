@@ -1,0 +1,38 @@
+"""The schema of the evaluation table; written and read by ``curation.tables``."""
+
+import pyarrow as pa
+
+from curation.tables import Table
+
+METHODS = ("classical", "base", "refine", "refine_coarse")
+
+MEASURES = {
+    "mad": "mean absolute difference of alpha over the whole image, x 1000",
+    "mse": "mean squared difference of alpha over the whole image, x 1000",
+    "grad": "gradient error over the whole image, / 1000",
+    "conn": "connectivity error over the whole image, / 1000",
+    "mad_zero": "MAD x 1000 where true alpha is 0; null where nothing is",
+    "mad_soft": "MAD x 1000 where true alpha is between 0 and 1; null where nothing is",
+    "mad_one": "MAD x 1000 where true alpha is 1; null where nothing is",
+    "fgr_mad": "mean absolute difference of the foreground's colour where true alpha is above 0, x 1000; null without",
+}
+
+EVALUATION = Table(
+    name="evaluation",
+    version=2,
+    key=("strength", "ordinal", "method"),
+    columns={
+        "composite_id": (pa.string(), "the plan's row"),
+        "ordinal": (pa.int64(), "position in the test set"),
+        "strength": (pa.string(), "perturbation of the captured background: exact, mild or hard; or cases"),
+        "case": (pa.string(), "which hard case, see plan; null at the other strengths"),
+        "method": (pa.string(), "classical, base, refine or refine_coarse; see training.evaluation.methods"),
+        **{name: (pa.float64(), words) for name, words in MEASURES.items()},
+        "coverage": (pa.float64(), "mean of the true alpha, 0 to 1"),
+        "soft": (pa.float64(), "share of pixels with true alpha between 0 and 1"),
+        "scene": (pa.string(), "scene of the background; null where unknown"),
+        "indoor": (pa.bool_(), "indoor or outdoor; null where unknown"),
+        "clip": (pa.string(), "the matte's clip"),
+        "frame": (pa.int32(), "the matte's frame number"),
+    },
+)
