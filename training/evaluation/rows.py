@@ -17,8 +17,9 @@ from compositing.codec import encode_png
 from compositing.shards.reader import Sample, ShardReader
 from training.devices.device import choose_device
 from training.evaluation import metrics
+from training.evaluation.choosing import Project, build_methods
 from training.evaluation.gallery import picture
-from training.evaluation.methods import Prediction, classical_prediction, colour, networks, one_thread, predict
+from training.evaluation.methods import Prediction, colour
 from training.evaluation.tables import MEASURES, METHODS
 from training.evaluation.tuning import Classical
 
@@ -57,16 +58,14 @@ def evaluate_part(task: EvaluateTask, folder: Path) -> None:
     device, _ = choose_device(task.accelerator)
     reader = ShardReader(task.shards, task.table, "test")
     samples = [reader.read(position) for position in task.positions]
-    with one_thread():
-        learned = predict(networks(task.base, task.refine, device), samples, device)
+    project = Project(task.base, task.refine, device, task.classical)
+    found = {method.name: method.predict(samples) for method in build_methods(METHODS, project)}
     rows = []
     for at, sample in enumerate(samples):
-        found = {"classical": classical_prediction(sample, task.classical)}
-        found |= {method: predictions[at] for method, predictions in learned.items()}
-        for method in METHODS:
-            rows.append({**_identity(sample), "method": method, **measure(found[method], sample)})
+        for method, predictions in found.items():
+            rows.append({**_identity(sample), "method": method, **measure(predictions[at], sample)})
         for method in ("classical", "refine"):
-            alpha = np.rint(found[method].pha * 255).astype(np.uint8)
+            alpha = np.rint(found[method][at].pha * 255).astype(np.uint8)
             (folder / picture(sample.recipe["composite_id"], method)).write_bytes(encode_png(alpha))
     (folder / ROWS).write_text(json.dumps(rows), encoding="utf-8")
 

@@ -15,7 +15,7 @@ from compositing.shards.tar import write_tar
 from compositing.tables import SHARDS
 from curation.identity import item_id, rng
 from curation.tables import read_table, write_table
-from training.evaluation import gallery, methods, summary, tuning
+from training.evaluation import gallery, learned, methods, summary, tuning
 from training.evaluation import rows as part_rows
 from training.evaluation.baseline import FEATURES, Tuned
 from training.evaluation.tables import EVALUATION, MEASURES, METHODS
@@ -226,7 +226,7 @@ def test_a_region_that_is_not_there_has_no_figure():
 def test_coarse_alphas_are_what_the_networks_gave_enlarged(folder, inputs):
     sample = ShardReader(*inputs, "test").read(0)
     base, refine = build_base("mobilenetv2").eval(), build_refine("mobilenetv2", 0.5, "sampling", 512).eval()
-    found = methods.predict((base, refine), [sample])
+    found = learned.Networks(base, refine).predict([sample])
     src, bgr = (torch.from_numpy(i).permute(2, 0, 1)[None].float() / 255 for i in (sample.src, sample.bgr))
 
     def resized(x, side):
@@ -247,8 +247,8 @@ def test_coarse_alphas_are_what_the_networks_gave_enlarged(folder, inputs):
 def test_sizes_that_are_no_multiple_of_four_come_back_whole():
     rows = rng(1, "odd").integers(0, 256, (2, 49, 66, 3)).astype(np.uint8)
     sample = Sample(rows[0], rows[1], rows[0], rows[0, ..., 0], {})
-    networks = build_base("mobilenetv2").eval(), build_refine("mobilenetv2", 0.5).eval()
-    for predictions in methods.predict(networks, [sample]).values():
+    networks = learned.Networks(build_base("mobilenetv2"), build_refine("mobilenetv2", 0.5))
+    for predictions in networks.predict([sample]).values():
         assert predictions[0].pha.shape == (49, 66)
         assert predictions[0].fgr.shape == (3, 49, 66)
 
