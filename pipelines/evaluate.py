@@ -35,6 +35,7 @@ def body(stage: Stage) -> None:
     files = gallery.write_gallery(SHARDS, TABLE, chosen, alphas, folder / "gallery")
     files["by_method.json"] = folder / "by_method.json"
     files["by_method.json"].write_text(json.dumps(summary.plot_rows(values), indent=1) + "\n", encoding="utf-8")
+    files |= {f"classical/{name}": file for name, file in tuning.publish(classical, folder / "classical").items()}
     stage.work.link_tree(files, Path("data/evaluation"))
     write_table(EVALUATION, found, folder / "evaluation.parquet")
     stage.work.link_file(folder / "evaluation.parquet", Path("data/evaluation.parquet"))

@@ -83,3 +83,23 @@ def read_classical(mean: Path, tuned: Sequence[Path]) -> Classical:
         values = json.loads((folder / TUNED).read_text(encoding="utf-8"))
         by_strength[values.pop("strength")] = baseline.Tuned.from_json(values)
     return Classical(np.load(mean / MEAN), by_strength)
+
+
+def publish(classical: Classical, folder: Path) -> dict[str, Path]:
+    """Write what other stages and commands need to make the baseline's matte; relative name -> file in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / MEAN, classical.mean)
+    tuned = {strength: values.to_json() for strength, values in classical.tuned.items()}
+    (folder / TUNED).write_text(json.dumps(tuned, indent=1) + "\n", encoding="utf-8")
+    return {name: folder / name for name in (MEAN, TUNED)}
+
+
+def load_published(folder: Path) -> Classical:
+    """Read the frozen baseline that ``evaluate`` published in a folder (``data/evaluation/classical``).
+
+    Raises FileNotFoundError where it is not there.
+    """
+    if not all((folder / name).is_file() for name in (MEAN, TUNED)):
+        raise FileNotFoundError(f"{folder} holds no tuned baseline; run 'dvc repro evaluate'")
+    tuned = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+    return Classical(np.load(folder / MEAN), {name: baseline.Tuned.from_json(values) for name, values in tuned.items()})
