@@ -38,7 +38,8 @@ def body(stage: Stage) -> None:
     values = summary.summary(found, classical)
     values |= {"sets": {}, "headline": summary.headline(stage.params.data.preset == "sample", {})}
 
-    made = tuning.write_classical(classical, folder)
+    frozen = tuning.write_classical(classical, folder / "classical")
+    made = {f"classical/{name}": file for name, file in frozen.items()}
     alphas = {file.name: file for part in measured for file in part.glob("*.png")}
     chosen = gallery.choose(found, list(classical.tuned), params.gallery)
     made |= gallery.write_gallery(SHARDS, TABLE, chosen, alphas, folder / "gallery")

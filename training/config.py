@@ -165,3 +165,32 @@ class ExportParams(Section):
     """Height of TorchScript's frames and of the check, pixels, a multiple of 4; the ONNX file takes any."""
     tolerance: float
     """Largest mean difference of alpha or foreground allowed between the exported and the PyTorch model."""
+
+
+class RobustnessParams(Section):
+    """Parameters of the ``robustness`` stage: the points of its curves; an empty list leaves one out."""
+
+    accelerator: Literal["auto", "cpu", "cuda"]
+    """Device; auto takes a GPU where there is one and says what it took."""
+    seed: int
+    """Seed of directions, shadows, changed things and grain."""
+    methods: tuple[str, ...] = Field(min_length=1)
+    """What is measured, beside a plain colour difference: methods of ``training.evaluation.choosing``."""
+    samples: int = Field(ge=1)
+    """Composites of the test set's strength ``exact`` that go through every point and probe, evenly spread."""
+    pictured: int = Field(ge=0)
+    """How many of them the probes' pictures show."""
+    shift: tuple[Annotated[float, Field(ge=0)], ...]
+    """Shift of the captured background, pixels at 512 on the long side."""
+    exposure: tuple[float, ...]
+    """Exposure of the captured background, stops."""
+    white_balance: tuple[float, ...]
+    """Red of the captured background up and blue down, stops."""
+    gamma: tuple[Annotated[float, Field(gt=0)], ...]
+    """Exponent of the captured background's display values."""
+    noise: tuple[Annotated[float, Field(ge=0)], ...]
+    """Sigma of both pictures' own noise at mid grey, display values 0 to 1."""
+    jpeg: tuple[Annotated[int, Field(ge=1, le=100)], ...]
+    """JPEG quality of both pictures."""
+    shadow: tuple[Annotated[float, Field(ge=0, lt=1)], ...]
+    """What the person's shadow takes from the display values of the scene in the source, share."""

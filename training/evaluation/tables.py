@@ -53,3 +53,21 @@ EVALUATION = Table(
         "frame": (pa.int32(), "the matte's frame number; null where unknown"),
     },
 )
+
+ROBUSTNESS = Table(
+    name="robustness",
+    version=1,
+    key=("kind", "name", "value", "ordinal", "method"),
+    columns={
+        "kind": (pa.string(), "curve: a point of a robustness curve; probe: a sample with a trap"),
+        "name": (pa.string(), "which; see training.evaluation.robustness and probes"),
+        "value": (pa.float64(), "where on the curve, in its unit; 0 for a probe"),
+        "composite_id": (pa.string(), "the plan's row"),
+        "ordinal": (pa.int64(), "position in the test set"),
+        "method": (pa.string(), "as in the evaluation table; difference: a plain difference of colours"),
+        "mad": (
+            pa.float64(),
+            "mean absolute difference of alpha x 1000: over the image for a curve, where the trap lies for a probe",
+        ),
+    },
+)
