@@ -1,6 +1,7 @@
 """The pictured predictions: the worst first, the best last."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ def predictions(folder: Path) -> list[dict[str, Any]]:
             {"title": f"{item['which']} of {item['strength']}", "layers": layers, "words": f"MAD × 1000: {words}"}
         )
     return result
+
+
+def montages(folder: Path, probes: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the picture of each probe that ``robustness`` left, with its name in words."""
+    files = [(name, folder / f"{name}.jpg") for name in probes]
+    return [(plain(name), file_uri(file.read_bytes(), "image/jpeg")) for name, file in files if file.is_file()]
 
 
 def _rank(which: str) -> int:

@@ -1,6 +1,7 @@
 """Where the model fails: its worst slices, and probes that unmask plain background subtraction."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from compositing.tables import STRENGTHS
@@ -16,11 +17,14 @@ MOST_WORST = 12
 MOST_BUCKETS = 12
 """Buckets drawn of a slice, worst first: scenes may be hundreds."""
 COUNTS = ("samples", "clips")
-YES_NO = {"true": "yes", "false": "no"}
+NUMBER = re.compile(r"\d+(\.\d+)?")
+LITTLE, MUCH = ("still", "below", "under", "less"), ("above", "over", "more")
 SLICES = {
     "coverage": "share of the frame that the person covers",
     "soft": "soft pixels (hair, blur)",
     "colour_distance": "colour distance of person and scene",
+    "motion": "motion blur",
+    "indoor": "place",
     "strength": "captured background",
     "case": "hard case",
 }
@@ -30,7 +34,7 @@ ORDER = ("strength", "case", "coverage", "soft", "colour_distance", "motion", "i
 
 def bucket_words(name: str, bucket: object) -> str:
     """Name a bucket of a slice: 'scene: kitchen'."""
-    return f"{SLICES.get(name, plain(name))}: {YES_NO.get(str(bucket).lower(), plain(str(bucket)))}"
+    return f"{SLICES.get(name, plain(name))}: {plain(str(bucket))}"
 
 
 def worst(metrics: Metrics) -> list[dict[str, Any]]:
@@ -60,13 +64,12 @@ def slices(metrics: Metrics) -> list[str]:
 def _slice(name: str, buckets: Mapping[str, Any]) -> str:
     title = f"by {SLICES.get(name, plain(name))}"
     known = {bucket: values for bucket, values in buckets.items() if (values.get(MODEL) or {}).get("mad") is not None}
-    if name == "strength":
-        known = in_order(known, STRENGTHS)
+    known = in_order(known, STRENGTHS if name == "strength" else by_size(known))
     if len(known) > MOST_BUCKETS:
         title += f": the {MOST_BUCKETS} worst of {len(known)}"
         ranked = sorted(known, key=lambda bucket: -float(known[bucket][MODEL]["mad"]))
         known = {bucket: known[bucket] for bucket in ranked[:MOST_BUCKETS]}
-    names = [f"{label(YES_NO.get(bucket.lower(), plain(bucket)))} ({known[bucket]['samples']})" for bucket in known]
+    names = [f"{label(plain(bucket))} ({known[bucket]['samples']})" for bucket in known]
     values = [part[MODEL]["mad"] for part in known.values()]
     figure = new_figure(64 + 30 * len(names), legend=False)
     figure.add_bar(x=values, y=names, orientation="h", marker_color=MODEL_COLOUR, name=MODEL, width=0.6)
@@ -82,6 +85,17 @@ def _slice(name: str, buckets: Mapping[str, Any]) -> str:
     figure.update_xaxes(title="MAD × 1000", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": 12, "color": SOFT})
     return figure_html(figure, title)
+
+
+def by_size(buckets: Iterable[str]) -> list[str]:
+    """Put buckets that say how much from little to much, others by name: tables of metrics are sorted by letters."""
+
+    def size(bucket: str) -> tuple[int, float, str]:
+        found = NUMBER.search(bucket)
+        side = 0 if bucket.startswith(LITTLE) else 2 if bucket.startswith(MUCH) else 1
+        return (side, float(found[0]) if found else 0.0, bucket)
+
+    return sorted(buckets, key=size)
 
 
 def probes(metrics: Metrics) -> dict[str, Any] | None:

@@ -12,21 +12,22 @@ SAMPLE = (
     "These figures are of the embedded miniature: drawn figures over drawn and photographed scenes. "
     "They show that the line works; they say nothing about real footage, and none of them is a headline."
 )
-SYNTHETIC = (
-    "No real mattes were measured. The figures below are of the project's own composites, so they say how well the "
-    "model does what it was trained for, not what it is worth on footage: no headline. For one, measure a folder of "
-    "real mattes: 'cleanplate evaluate DIR', or name it in 'evaluate.sets' of params.yaml and run 'dvc repro'."
+MEASURE = (
+    "To know what the model is worth on footage, measure captured frames with mattes: 'cleanplate evaluate DIR', or "
+    "name the folder in 'evaluate.sets' of params.yaml and run 'dvc repro'."
 )
-REAL = "Real mattes come first; the composites below them are the project's own frozen test set."
+FROZEN = (
+    "The headline is the frozen test set: real mattes over photographs. Their captured backgrounds are computed, not "
+    "captured, so footage may do worse."
+)
+REAL = "Real mattes are the headline; below them is the project's own frozen test set of composites."
 
 
 def chapter(metrics: Metrics, preset: str) -> dict[str, Any]:
     """Return the headline: what to believe of it, a row a test set, a sentence about intervals, the bars."""
     compared = rows(metrics)
-    told = []
-    if preset == "sample":
-        told.append(SAMPLE)
-    told.append(REAL if metrics.real else SYNTHETIC)
+    told = [SAMPLE] if preset == "sample" else [] if metrics.real else [FROZEN]
+    told.append(REAL if metrics.real else MEASURE)
     return {"told": told, "rows": compared, "intervals": about_intervals(metrics), "bars": bars(metrics)}
 
 

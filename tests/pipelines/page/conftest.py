@@ -30,8 +30,10 @@ def make_metrics() -> dict[str, dict]:
             "drawn": {"samples": 4, "clips": 2, "real": False, "methods": methods(), "intervals": {}},
             "photomatte": {"samples": 85, "clips": 85, "real": True, "methods": methods(0.5), "intervals": spread},
         },
-        "slices": {"indoor": {"true": {"samples": 9, "clips": 3, "refine": {"mad": 44.0}, "classical": {"mad": 20.0}}}},
-        "worst": [{"slice": "indoor", "bucket": "true", "samples": 9, "clips": 3, "mad": 44.0, "overall": 22.0}],
+        "slices": {
+            "scene": {"kitchen": {"samples": 9, "clips": 3, "refine": {"mad": 44.0}, "classical": {"mad": 20.0}}}
+        },
+        "worst": [{"slice": "scene", "bucket": "kitchen", "samples": 9, "clips": 3, "mad": 44.0, "overall": 22.0}],
     }
     points = [{"value": v, "refine": 10.0 + abs(v) ** 2, "classical": 5.0 + 4 * abs(v)} for v in (0, 1, 2, 4, 8)]
     robustness = {

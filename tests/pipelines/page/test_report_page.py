@@ -22,7 +22,9 @@ HOSTILE = "</script><script>document.title='ran'</script><img src=x onerror=\"do
 def spoiled(value):
     """Put code into every text of the metrics, keys of what is data included."""
     if isinstance(value, dict):
-        return {("other" + HOSTILE if key in ("other.onnx", "true") else key): spoiled(v) for key, v in value.items()}
+        return {
+            ("other" + HOSTILE if key in ("other.onnx", "kitchen") else key): spoiled(v) for key, v in value.items()
+        }
     return (
         [spoiled(each) for each in value]
         if isinstance(value, list)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipelines.page.results import robustness, tables, weak, worth
-from pipelines.page.results.gallery import predictions
+from pipelines.page.results.gallery import montages, predictions
 from pipelines.page.results.metrics import Metrics, best_rival, interval, number, ordered, read
 
 
@@ -20,13 +20,11 @@ def test_real_mattes_are_the_headline(metrics):
     assert worth.chapter(metrics, "full")["told"] == [worth.REAL]
 
 
-def test_without_real_mattes_it_says_that_there_is_no_headline(metrics):
+def test_without_real_mattes_it_says_what_the_figures_are_worth(metrics):
     metrics.evaluate["sets"].pop("photomatte")
-    assert worth.chapter(metrics, "full")["told"] == [worth.SYNTHETIC]
-    assert worth.chapter(metrics, "sample")["told"] == [worth.SAMPLE, worth.SYNTHETIC]
-    assert all(
-        "no headline" in words or "none of them is a headline" in words for words in (worth.SAMPLE, worth.SYNTHETIC)
-    )
+    assert worth.chapter(metrics, "full")["told"] == [worth.FROZEN, worth.MEASURE]
+    assert worth.chapter(metrics, "sample")["told"] == [worth.SAMPLE, worth.MEASURE]
+    assert "none of them is a headline" in worth.SAMPLE and "not captured" in worth.FROZEN
 
 
 def test_the_model_is_held_against_its_best_rival_and_not_against_itself(metrics):
@@ -106,7 +104,7 @@ def test_the_published_range_is_shaded(metrics):
 
 def test_the_first_words_say_where_it_fails(metrics):
     slices, probes, changes = weak.first(metrics)
-    assert slices == "Worst slices: indoor: yes (MAD 44.0, 2.0 times the average)."
+    assert slices == "Worst slices: scene: kitchen (MAD 44.0, 2.0 times the average)."
     assert "swapped (90.0, classical 30.0)" in probes and "shadow only" not in probes
     assert changes.endswith("shift ≥ 4 pixels.")
 
@@ -122,7 +120,23 @@ def test_of_many_buckets_the_worst_are_drawn(metrics):
     buckets = {f"scene_{k:03d}": {"samples": 3, "clips": 1, "refine": {"mad": float(k)}} for k in range(100)}
     metrics.evaluate["slices"] = {"scene": buckets}
     (drawn,) = weak.slices(metrics)
+    assert drawn.index("scene 099 (3)") < drawn.index("scene 088 (3)")
     assert "scene 099 (3)" in drawn and "scene 087" not in drawn and "the 12 worst of 100" in drawn
+
+
+def test_buckets_go_from_small_to_large(metrics):
+    names = ["10 to 25 %", "above 50 %", "below 10 %", "25 to 50 %"]
+    metrics.evaluate["slices"] = {"coverage": {name: {"samples": 3, "refine": {"mad": 1.0}} for name in names}}
+    (drawn,) = weak.slices(metrics)
+    places = [drawn.index(f"{name} (3)") for name in ("below 10 %", "10 to 25 %", "25 to 50 %", "above 50 %")]
+    assert places == sorted(places)
+    assert weak.by_size(["above 2 pixels", "up to 2 pixels", "still"]) == ["still", "up to 2 pixels", "above 2 pixels"]
+
+
+def test_probes_are_pictured_where_pictures_were_made(tmp_path, metrics):
+    (tmp_path / "swapped.jpg").write_bytes(b"x")
+    assert montages(tmp_path, metrics.robustness["probes"]) == [("swapped", "data:image/jpeg;base64,eA==")]
+    assert montages(tmp_path / "nowhere", metrics.robustness["probes"]) == []
 
 
 def test_numbers_are_as_long_as_they_need_to_be():
