@@ -107,7 +107,7 @@ def draw(measures: pd.DataFrame, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pipelines.page.captured import COLOURS, METERING, PANELS, SUBJECT, by_brightness, values
+    from pipelines.page.inputs.captured import COLOURS, METERING, PANELS, SUBJECT, by_brightness, values
 
     figure = Figure(figsize=(15, 11), layout="constrained")
     axes = figure.subplots(4, 4).ravel()
