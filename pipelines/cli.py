@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, calibrate, curation, decisions, people, replay, shards
+from pipelines.commands import audit, calibrate, captured, curation, decisions, people, replay, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +29,7 @@ app.command()(curation.curation)
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
+app.command()(captured.captured)
 app.command()(shards.render)
 app.command()(shards.show)
 app.command()(shards.verify)
