@@ -9,7 +9,7 @@ from rich.table import Table
 
 console = Console()
 WEIGHTS = Path("data/models/refine.safetensors")
-CLASSICAL = Path("data/evaluation/classical")
+EVALUATION = Path("data/evaluation")
 
 
 def captured(
@@ -21,7 +21,7 @@ def captured(
     masks: Annotated[
         Path | None, typer.Option(help="Masks of people, named as the sources; none: segmented by GrabCut")
     ] = None,
-    weights: Annotated[list[Path] | None, typer.Option(help=f"Refine networks to look at; none: {WEIGHTS}")] = None,
+    weights: Annotated[list[Path] | None, typer.Option(help=f"Refine networks or ONNX models; none: {WEIGHTS}")] = None,
     start: Annotated[int, typer.Option(min=0, help="First frame of a clip")] = 0,
     frames: Annotated[int, typer.Option(min=1, help="Frames of it, one after the other")] = 40,
     out: Annotated[Path, typer.Option(help="Folder of the figures and the sheet of pictures")] = Path("captured"),
@@ -35,22 +35,21 @@ def captured(
     from pipelines import captured as shell
     from pipelines.calibrate import person_boxes
     from pipelines.detectors import choose
-    from training.evaluation.classical import ClassicalMethod
-    from training.evaluation.learned import Learned, load_networks
-    from training.evaluation.methods import Method
+    from training.evaluation.choosing import NAMED, Project, build_methods
     from training.evaluation.plain import PlainDifference
-    from training.evaluation.tuning import load_published
+    from training.evaluation.tuning import CLASSICAL, load_classical
 
     filmed = src.suffix.lower() in shell.VIDEOS
     if not filmed and bgr is None:
         raise ValueError("--bgr: give the folder of plates that belong to --src; only a clip has a median")
-    methods: list[Method] = [PlainDifference()]
-    if CLASSICAL.is_dir():
-        methods.append(ClassicalMethod(load_published(CLASSICAL)))
-    else:
-        console.print(f"{CLASSICAL} is missing, so the tuned baseline is left out: 'dvc repro evaluate' makes it.")
-    for file in weights or [WEIGHTS]:
-        methods.append(Learned(file.stem, load_networks(None, file, "cpu"), "refine"))
+    tuned = load_classical(EVALUATION) if (EVALUATION / CLASSICAL).is_file() else None
+    if tuned is None:
+        console.print(
+            f"{EVALUATION / CLASSICAL} is missing, so the tuned baseline is left out: run 'dvc repro evaluate'"
+        )
+    files = {file.name if file.stem in NAMED else file.stem: file for file in weights or [WEIGHTS]}
+    names = [*(["classical"] if tuned else []), *files]
+    methods = [PlainDifference(), *build_methods(names, Project(WEIGHTS, WEIGHTS, "cpu", tuned, files=files))]
     if people is not None:
         known = person_boxes(people)
         boxes = lambda name, image: known.get(name, ())  # noqa: E731

@@ -22,8 +22,6 @@ from training.network import BaseNetwork, RefineNetwork
 from training.network.resize import pad_to_multiple, resize
 from training.network.weights import load_base, load_refine
 
-BATCH = 4
-"""Samples a forward pass: sums may hang on it, so that it must not hang on who asks."""
 LEARNED = ("base", "refine", "refine_coarse")
 
 
@@ -43,11 +41,11 @@ class Learned:
 class Networks:
     """A base and a refine network behind samples; what they said of the last samples is kept."""
 
-    def __init__(self, base: BaseNetwork | None, refine: RefineNetwork, device: str = "cpu") -> None:
-        """``base``: None where only the refine network is asked."""
+    def __init__(self, base: BaseNetwork | None, refine: RefineNetwork, device: str = "cpu", batch: int = 1) -> None:
+        """``base``: None where only the refine network is asked; ``batch``: samples a forward pass, at most."""
         self._base = None if base is None else base.eval().to(device)
         self._refine = refine.eval().to(device)
-        self._device = device
+        self._device, self._batch = device, batch
         self._last: tuple[list[Sample], dict[str, list[Prediction]]] | None = None
 
     def predict(self, samples: Sequence[Sample]) -> dict[str, list[Prediction]]:
@@ -56,7 +54,7 @@ class Networks:
             return self._last[1]
         found: dict[str, list[Prediction]] = {}
         with one_thread():
-            for batch in _batches(samples):
+            for batch in _batches(samples, self._batch):
                 for output, predictions in self._forward(batch).items():
                     found.setdefault(output, []).extend(predictions)
         self._last = (list(samples), found)
@@ -87,19 +85,19 @@ class Networks:
 
 
 @lru_cache(maxsize=4)
-def load_networks(base: Path | None, refine: Path, device: str) -> Networks:
+def load_networks(base: Path | None, refine: Path, device: str, batch: int = 1) -> Networks:
     """Networks from files, ready to predict; the last few are kept for the next task of this process.
 
     Raises FileNotFoundError or ValueError naming the file.
     """
-    return Networks(None if base is None else load_base(base), load_refine(refine), device)
+    return Networks(None if base is None else load_base(base), load_refine(refine), device, batch)
 
 
-def _batches(samples: Sequence[Sample]) -> list[list[Sample]]:
+def _batches(samples: Sequence[Sample], most: int) -> list[list[Sample]]:
     """Runs of neighbours of one size."""
     runs: list[list[Sample]] = []
     for sample in samples:
-        if runs and len(runs[-1]) < BATCH and runs[-1][0].src.shape == sample.src.shape:
+        if runs and len(runs[-1]) < most and runs[-1][0].src.shape == sample.src.shape:
             runs[-1].append(sample)
         else:
             runs.append([sample])

@@ -15,6 +15,7 @@ from training.evaluation import baseline
 
 MEAN = "mean.npy"
 TUNED = "tuned.json"
+CLASSICAL = "classical.json"
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,22 @@ def read_classical(mean: Path, tuned: Sequence[Path]) -> Classical:
     return Classical(np.load(mean / MEAN), by_strength)
 
 
-def publish(classical: Classical, folder: Path) -> dict[str, Path]:
-    """Write what other stages and commands need to make the baseline's matte; relative name -> file in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / MEAN, classical.mean)
-    tuned = {strength: values.to_json() for strength, values in classical.tuned.items()}
-    (folder / TUNED).write_text(json.dumps(tuned, indent=1) + "\n", encoding="utf-8")
-    return {name: folder / name for name in (MEAN, TUNED)}
+def write_classical(classical: Classical, folder: Path) -> dict[str, Path]:
+    """Write a tuned baseline into a folder, for :func:`load_classical`; file name -> file."""
+    files = {MEAN: folder / MEAN, CLASSICAL: folder / CLASSICAL}
+    np.save(files[MEAN], classical.mean)
+    values = {strength: tuned.to_json() for strength, tuned in classical.tuned.items()}
+    files[CLASSICAL].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    return files
 
 
-def load_published(folder: Path) -> Classical:
-    """Read the frozen baseline that ``evaluate`` published in a folder (``data/evaluation/classical``).
-
-    Raises FileNotFoundError where it is not there.
-    """
-    if not all((folder / name).is_file() for name in (MEAN, TUNED)):
-        raise FileNotFoundError(f"{folder} holds no tuned baseline; run 'dvc repro evaluate'")
-    tuned = json.loads((folder / TUNED).read_text(encoding="utf-8"))
-    return Classical(np.load(folder / MEAN), {name: baseline.Tuned.from_json(values) for name, values in tuned.items()})
+def load_classical(folder: Path) -> Classical:
+    """Read what :func:`write_classical` wrote. Raises FileNotFoundError naming the stage that makes it."""
+    if not (folder / CLASSICAL).is_file():
+        raise FileNotFoundError(
+            f"{folder / CLASSICAL} is missing, so the classical baseline is not tuned; run 'dvc repro evaluate' or "
+            "'dvc pull evaluate'"
+        )
+    values = json.loads((folder / CLASSICAL).read_text(encoding="utf-8"))
+    tuned = {strength: baseline.Tuned.from_json(each) for strength, each in values.items()}
+    return Classical(np.load(folder / MEAN), tuned)
