@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compositing.shards.reader import Sample, ShardReader
-from training.evaluation.tables import METHODS
 from training.evaluation.tiles import tiles_name, write_tiles
 from training.watch.errormap import ERROR_RANGE, error_map, error_words
 
@@ -35,6 +34,7 @@ def choose(rows: Sequence[Mapping[str, Any]], strengths: Sequence[str], count: i
     """
     table = pd.DataFrame(rows)
     keys = ["strength", "ordinal", "composite_id"]
+    methods = list(dict.fromkeys(table["method"]))
     wide = table.pivot(index=keys, columns="method", values="mad").reset_index()
     chosen: list[dict[str, Any]] = []
     queues = {s: _ranked(wide[wide["strength"] == s]) for s in reversed(strengths)}
@@ -42,7 +42,7 @@ def choose(rows: Sequence[Mapping[str, Any]], strengths: Sequence[str], count: i
         for strength, queue in queues.items():
             if queue and len(chosen) < count:
                 which, row = queue.pop(0)
-                mad = {method: round(float(row[method]), 3) for method in METHODS}
+                mad = {method: round(float(row[method]), 3) for method in methods}
                 key = {"composite_id": row["composite_id"], "ordinal": int(row["ordinal"])}
                 chosen.append({**key, "strength": strength, "which": which, "mad": mad})
     order = {strength: i for i, strength in enumerate(strengths)}

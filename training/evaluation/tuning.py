@@ -83,3 +83,25 @@ def read_classical(mean: Path, tuned: Sequence[Path]) -> Classical:
         values = json.loads((folder / TUNED).read_text(encoding="utf-8"))
         by_strength[values.pop("strength")] = baseline.Tuned.from_json(values)
     return Classical(np.load(mean / MEAN), by_strength)
+
+
+def write_classical(classical: Classical, folder: Path) -> dict[str, Path]:
+    """Write a tuned baseline into a folder, for :func:`load_classical`; file name -> file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {MEAN: folder / MEAN, TUNED: folder / TUNED}
+    np.save(files[MEAN], classical.mean)
+    values = {strength: tuned.to_json() for strength, tuned in classical.tuned.items()}
+    files[TUNED].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    return files
+
+
+def load_classical(folder: Path) -> Classical:
+    """Read what :func:`write_classical` wrote. Raises FileNotFoundError naming the stage that makes it."""
+    if not (folder / TUNED).is_file():
+        raise FileNotFoundError(
+            f"{folder / TUNED} is missing, so the classical baseline is not tuned; run 'dvc repro evaluate' or "
+            "'dvc pull evaluate'"
+        )
+    values = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+    tuned = {strength: baseline.Tuned.from_json(each) for strength, each in values.items()}
+    return Classical(np.load(folder / MEAN), tuned)
