@@ -17,7 +17,7 @@ GAP = 4
 
 
 def tiles_name(strength: str, which: str) -> str:
-    """Name a picture by what it shows, the worst of ``hard``, and not by the sample: another model has another worst."""
+    """Name a picture by what it shows, the worst of ``hard``: another model has another worst sample."""
     return f"pictures/{strength}-{re.sub(r'[^a-z0-9]+', '-', which.lower()).strip('-')}.jpg"
 
 
