@@ -55,15 +55,16 @@ def label(text: object) -> str:
     return escape(str(text), quote=False)
 
 
-def figure_html(figure: go.Figure, title: str = "") -> "Markup":
-    """Return a figure as a box with its data, for the page's script to draw, and its title as text that wraps.
+def figure_html(figure: go.Figure, title: str = "", unit: str = "") -> "Markup":
+    """Return a figure as a box with its data, for the page's script to draw; title and unit are text that wraps.
 
     ``<`` is written as an escape, so that no text of a figure can end the block of data.
     """
     from markupsafe import Markup
 
     data = json.dumps(figure.to_plotly_json(), cls=PlotlyJSONEncoder, separators=(",", ":")).replace("<", "\\u003c")
-    caption = Markup("<figcaption>{}</figcaption>").format(title) if title else ""
+    under = Markup(" <small>{}</small>").format(unit) if unit else ""
+    caption = Markup("<figcaption>{}{}</figcaption>").format(title, under) if title else ""
     height = int(figure.layout.height)
     return Markup(
         '<figure class="chart">{}<div class="plot" style="min-height:{}px"></div>'

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compositing.shards.reader import Sample, ShardReader
+from training.evaluation.tiles import tiles_name, write_tiles
 from training.watch.errormap import ERROR_RANGE, error_map, error_words
 
 Bytes = NDArray[np.uint8]
@@ -77,7 +78,7 @@ def panels(sample: Sample, refine: Bytes, classical: Bytes) -> dict[str, Bytes]:
 def write_gallery(
     shards: Path, table: Path, chosen: Sequence[Mapping[str, Any]], alphas: Mapping[str, Path], folder: Path
 ) -> dict[str, Path]:
-    """Write the panels of the chosen samples and ``gallery.json`` into ``folder``; relative name -> file.
+    """Write panels and tiles of the chosen samples and ``gallery.json`` into ``folder``; relative name -> file.
 
     ``alphas``: file name as of :func:`picture` -> predicted alpha. The index is a list of {composite_id, ordinal,
     strength, which, mad: {method: MAD x 1000}, error_range, files: {what it shows: file}}.
@@ -91,8 +92,10 @@ def write_gallery(
         key = str(item["composite_id"])
         sample = reader.read(positions[item["ordinal"]])
         refine, classical = (_read_grey(alphas[picture(key, method)]) for method in ("refine", "classical"))
-        names = {}
-        for number, (words, image) in enumerate(panels(sample, refine, classical).items()):
+        names, shown = {}, panels(sample, refine, classical)
+        tiles = tiles_name(item["strength"], item["which"])
+        files[tiles] = write_tiles(shown, folder / tiles)
+        for number, (words, image) in enumerate(shown.items()):
             name = f"{item['strength']}-{key[:12]}-{number}" + (".jpg" if words in PHOTOGRAPHS else ".png")
             files[name] = _write(image, folder / name)
             names[words] = name

@@ -7,7 +7,16 @@ from pipelines.page.figures import SOFT, colour_of, figure_html, label, new_figu
 from pipelines.page.results.metrics import MODEL, best_rival, in_order, number, ordered, plain
 
 ABSENT = "Not measured yet: run 'dvc repro robustness'."
-SWEEPS = ("shift", "exposure", "white_balance", "gamma", "noise", "jpeg", "shadow")
+SWEEPS = {
+    "shift": "pixels at 512",
+    "exposure": "stops",
+    "white_balance": "stops",
+    "gamma": "",
+    "noise": "",
+    "jpeg": "quality",
+    "shadow": "",
+}
+"""The sweeps in the order of the page, with their units in a word."""
 NOWHERE = "nowhere in this range"
 FACTOR = 2.0
 """How much the error may grow before the model counts as broken."""
@@ -89,6 +98,5 @@ def draw(name: str, curve: Mapping[str, Any], methods: list[str]) -> str:
             figure.add_vline(x=low, line_dash="dot", line_color=SOFT)
         else:
             figure.add_vrect(x0=low, x1=high, fillcolor="#5c6470", opacity=0.13, line_width=0, layer="below")
-    figure.update_xaxes(title=label(curve["unit"]))
     figure.update_yaxes(title="MAD × 1000", rangemode="tozero")
-    return figure_html(figure, plain(name))
+    return figure_html(figure, plain(name), curve["unit"])

@@ -139,7 +139,7 @@ def first(metrics: Metrics) -> list[str]:
         told = "; ".join(words for _, words in sorted(lost, reverse=True)[:FIRST])
         said.append(f"Probes where a rival errs less, the widest gaps: {told}.")
     broken = [
-        f"{plain(name)} {words} {curve['unit'].split(',')[0]}"
+        f"{plain(name)} {words} {robustness.SWEEPS.get(name, '')}".rstrip()
         for name, curve in in_order(metrics.robustness.get("curves") or {}, robustness.SWEEPS).items()
         if (words := robustness.row(name, curve)["breaks"]) not in (robustness.NOWHERE, "not measured")
     ]

@@ -106,7 +106,7 @@ def test_the_first_words_say_where_it_fails(metrics):
     slices, probes, changes = weak.first(metrics)
     assert slices == "Worst slices: scene: kitchen (MAD 44.0, 2.0 times the average)."
     assert "swapped (90.0, classical 30.0)" in probes and "shadow only" not in probes
-    assert changes.endswith("shift ≥ 4 pixels.")
+    assert changes.endswith("shift ≥ 4 pixels at 512.")
 
 
 def test_probes_keep_their_words_and_their_methods(metrics):
