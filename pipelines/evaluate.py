@@ -33,6 +33,7 @@ def body(stage: Stage) -> None:
     alphas = {file.name: file for part in measured for file in part.glob("*.png")}
     chosen = gallery.choose(found, list(classical.tuned), params.gallery)
     files = gallery.write_gallery(SHARDS, TABLE, chosen, alphas, folder / "gallery")
+    files |= {f"alphas/{name}": alphas[name] for name in gallery.kept(found, sorted(alphas))}
     files["by_method.json"] = folder / "by_method.json"
     files["by_method.json"].write_text(json.dumps(summary.plot_rows(values), indent=1) + "\n", encoding="utf-8")
     stage.work.link_tree(files, Path("data/evaluation"))
