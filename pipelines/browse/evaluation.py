@@ -15,7 +15,7 @@ from curation.identity import file_id
 from pipelines.browse import bulk, session
 from pipelines.browse.composites import DERIVED, plain_values
 from pipelines.browse.layers import add_overlays, declared, example, overlay, pictures, tidy
-from pipelines.browse.layout import GREEN, ORANGE, View, lay_out, put_views
+from pipelines.browse.layout import GREEN, MAGENTA, ORANGE, View, lay_out, put_views
 from pipelines.browse.media import Address
 from pipelines.browse.members import OVERLAY, THUMBNAIL
 from pipelines.browse.results import Found, kept_alphas, numbers, read, slug, thirds
@@ -27,13 +27,13 @@ LAYOUT = "1"
 """Of the dataset's fields; another one rebuilds datasets that an earlier version left."""
 PHOTOGRAPHS = {"source": "src.jpg", "plate": "bgr.jpg", "truth": "pha.png"}
 """Slice of a group -> member of the shard."""
+UNDER = "source"
+"""The slice that overlays are drawn on; the others stay bare."""
 PREDICTED = {"prediction": "alpha", "error": "error"}
 """Slice of a group -> what of the own method's prediction; missing where the evaluation kept no alpha."""
-MATTES = ("truth", *PREDICTED)
-"""Slices that are mattes themselves, with nothing drawn over them."""
 RECIPE = ("composite_id", "width", "height", "locator", "licence", "source", *DERIVED)
 """What samples have of the plan."""
-HEAT = {"error": "#ff2d2d", "truth_alpha": GREEN, "alpha": ORANGE}
+HEAT = {"error": MAGENTA, "truth_alpha": GREEN, "alpha": ORANGE}
 """How the names of overlays end -> colour."""
 FEWEST = 3
 """Samples that a scene needs for a view."""
@@ -119,7 +119,7 @@ def _addresses(found: Found) -> list[str]:
 
 def _declare(fo: Any, found: Found) -> Any:
     fields = _fields(found)
-    dataset = declared(fo, f"{NAME} (in the making)", fields, "source")
+    dataset = declared(fo, f"{NAME} (in the making)", fields, UNDER)
     add_overlays(fo, dataset, _overlays(found))
     first = slug(found.methods[0])
     by_method = {
@@ -163,7 +163,7 @@ def _groups(found: Found, recipes: Mapping[str, Any], base: str) -> Iterator[dic
                 places = {"filepath": _place(row, what, own, base, 0)}
                 where[name] = where["truth"] | places | {"thumbnail": _place(row, what, own, base, THUMBNAIL)}
         over = {"truth_alpha.map_path": overlay(recipe, base)} | _predictions(found, row, base)
-        yield {name: {**figures, **(bare if name in MATTES else over), **layer} for name, layer in where.items()}
+        yield {name: {**figures, **(over if name == UNDER else bare), **layer} for name, layer in where.items()}
 
 
 def _predictions(found: Found, row: Mapping[Any, Any], base: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ OURS = "ours"
 TIMES = ("created_at", "last_modified_at")
 GREEN, RED = "#3b8a4b", "#b0413e"
 ORANGE, SLATE = "#ff6d04", "#5b6770"
+MAGENTA = "#ff00c8"
+"""Rare in photographs."""
 Colours = Iterable[tuple[str, str, Mapping[str, str]]]
 """Field, attribute, value -> colour."""
 

@@ -130,4 +130,5 @@ def _bound(port: int) -> socket.socket:
         found.bind((HOST, port))
     except OSError:
         found.bind((HOST, 0))
+    found.listen()  # who asks before the thread runs waits instead of being refused
     return found

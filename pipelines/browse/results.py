@@ -70,7 +70,7 @@ def numbers(found: Found) -> list[str]:
 
 
 def thirds(rows: pd.DataFrame, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Three parts by a figure, ``low``, ``middle`` and ``high``, as equal as ties allow; none where all are the same."""
+    """Three parts by a figure, ``low``, ``middle``, ``high``, as equal as ties allow; none where all are the same."""
     known = rows[rows[name].notna()]
     if known[name].nunique() < 2:
         return
