@@ -51,6 +51,7 @@ def body(stage: Stage) -> None:
     alphas = {file.name: file for part in measured for file in part.glob("*.png")}
     chosen = gallery.choose(found, list(classical.tuned), params.gallery)
     made |= gallery.write_gallery(SHARDS, TABLE, chosen, alphas, folder / "gallery")
+    made |= {f"alphas/{name}": alphas[name] for name in gallery.kept(found, sorted(alphas))}
     made["by_method.json"] = folder / "by_method.json"
     made["by_method.json"].write_text(json.dumps(summary.plot_rows(values), indent=1) + "\n", encoding="utf-8")
     made["sets.parquet"] = folder / "sets.parquet"
