@@ -46,8 +46,8 @@ class Measured(NamedTuple):
 def name_methods(asked: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
     """Tell names from files: the names of all methods, in their order, and the file of each that has one.
 
-    A file is called by its name without the ending. Raises FileNotFoundError for one that is not there, ValueError for
-    two of one name, and for a revision, which a stage cannot depend on.
+    A file is called by its name without the ending where that is free. Raises FileNotFoundError for one that is not
+    there, ValueError for a method named twice, and for a revision, which a stage cannot depend on.
     """
     names: list[str] = []
     files: dict[str, Path] = {}
@@ -56,11 +56,13 @@ def name_methods(asked: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Path]
             raise ValueError(
                 f"evaluate.methods: '{each}' is for the command alone: 'cleanplate evaluate --method {each}'"
             )
-        name = each if each in NAMED else Path(each).stem
-        if name in names or (name in NAMED and each != name):
-            raise ValueError(f"method '{each}': two methods would be called '{name}'; rename the file")
+        name = each
         if each not in NAMED:
+            path = Path(each)
+            name = next((n for n in (path.stem, path.name, each) if n not in names and n not in NAMED), each)
             files[name] = find_weights(each).resolve()
+        if name in names:
+            raise ValueError(f"method '{each}' is named twice")
         names.append(name)
     return tuple(names), files
 
