@@ -41,7 +41,7 @@ from training.build import build_network
 from training.config import TrainParams
 from training.loop import Readers, train
 from training.losses import base_losses
-from training.samples.data import Order, Steps, batches
+from training.samples.data import Order, Reader, Steps, batches
 from training.schedule import parameter_groups, rate_factor, set_rates
 
 SIDE = 256
@@ -89,7 +89,7 @@ def _bytes(layer: NDArray[Any]) -> NDArray[np.uint8]:
 class Plain:
     """What one writes first: float32, contiguous layout, the stock optimizer, every output computed."""
 
-    def __init__(self, params: TrainParams, reader: Discs, off: float = 0.0) -> None:
+    def __init__(self, params: TrainParams, reader: Reader, off: float = 0.0) -> None:
         self.params = params
         network = build_network("base", params).to(memory_format=torch.contiguous_format)
         with torch.no_grad():
