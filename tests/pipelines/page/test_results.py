@@ -105,7 +105,7 @@ def test_the_published_range_is_shaded(metrics):
 def test_the_first_words_say_where_it_fails(metrics):
     slices, probes, changes = weak.first(metrics)
     assert slices == "Worst slices: scene: kitchen (MAD 44.0, 2.0 times the average)."
-    assert "swapped (90.0, classical 30.0)" in probes and "shadow only" not in probes
+    assert probes == "Probes it fails most (0 is right, 1000 all wrong): swapped 90.0; shadow only 1.00."
     assert changes.endswith("shift ≥ 4 pixels at 512.")
 
 
@@ -140,7 +140,14 @@ def test_probes_are_pictured_where_pictures_were_made(tmp_path, metrics):
 
 
 def test_numbers_are_as_long_as_they_need_to_be():
-    assert [number(v) for v in (None, 0.123, 9.876, 45.678, 1234.5)] == ["–", "0.12", "9.88", "45.7", "1234"]
+    assert [number(v) for v in (None, 0.123, 9.876, 9.999, 45.678, 999.9)] == [
+        "–",
+        "0.12",
+        "9.88",
+        "10.0",
+        "45.7",
+        "1000",
+    ]
     assert interval(None) == "" and interval([1, 20]) == "1.00 to 20.0"
 
 
