@@ -104,7 +104,7 @@ def by_size(buckets: Iterable[str]) -> list[str]:
 
 def probes(metrics: Metrics) -> dict[str, Any] | None:
     """Return the probes as a table: what is measured, how often, each method's number; None where there are none."""
-    found = _probed(metrics)
+    found = probed(metrics)
     if not found:
         return None
     methods = ordered({key for probe in found.values() for key in probe} - {"samples", "measure"} - _not_numbers(found))
@@ -119,7 +119,8 @@ def probes(metrics: Metrics) -> dict[str, Any] | None:
     return {"methods": methods, "rows": rows}
 
 
-def _probed(metrics: Metrics) -> dict[str, Any]:
+def probed(metrics: Metrics) -> dict[str, Any]:
+    """Return the probes as ``robustness`` wrote them, in the order of the page; empty where there are none."""
     return in_order(metrics.robustness.get("probes") or {}, PROBES)
 
 
@@ -135,7 +136,7 @@ def first(metrics: Metrics) -> list[str]:
     if slow:
         named = "; ".join(f"{item['words']} (MAD {item['mad']}, {item['times']} times the average)" for item in slow)
         said.append(f"Worst slices: {named}.")
-    traps = [(probe[MODEL], name) for name, probe in _probed(metrics).items() if probe.get(MODEL) is not None]
+    traps = [(probe[MODEL], name) for name, probe in probed(metrics).items() if probe.get(MODEL) is not None]
     if traps:
         told = "; ".join(f"{plain(name)} {number(value)}" for value, name in sorted(traps, reverse=True)[:FIRST])
         said.append(f"Probes it fails most (0 is right, 1000 all wrong): {told}.")

@@ -55,6 +55,7 @@ def _row(
         "name": name,
         "kind": kind,
         "samples": size.get("samples"),
+        "left_out": len(size.get("unusable") or []),
         "clips": size.get("clips"),
         "value": number(value),
         "interval": interval((intervals.get(MODEL) or {}).get("mad")),

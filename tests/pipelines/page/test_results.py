@@ -16,6 +16,7 @@ def test_real_mattes_are_the_headline(metrics):
     rows = worth.rows(metrics)
     assert [row["name"] for row in rows] == ["photomatte", "drawn", "exact", "hard"]
     assert rows[0]["kind"] == "real mattes" and rows[1]["kind"] == "not real"
+    assert [row["left_out"] for row in rows] == [0, 1, 0, 0]
     assert rows[0]["interval"] == "24.0 to 45.0" and rows[3]["interval"] == ""
     assert worth.chapter(metrics, "full")["told"] == [worth.REAL]
 
