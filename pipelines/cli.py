@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, calibrate, curation, decisions, people, replay, shards
+from pipelines.commands import audit, browse, calibrate, captured, curation, decisions, evaluate, people, replay, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,9 +19,8 @@ app = typer.Typer(
     "Start with `cleanplate doctor`.",
 )
 use_app = typer.Typer(no_args_is_help=True, help="Write params.yaml for the miniature or the real datasets.")
-browse_app = typer.Typer(no_args_is_help=True, help="Open what a stage made in the FiftyOne App.")
 app.add_typer(use_app, name="use")
-app.add_typer(browse_app, name="browse")
+app.add_typer(browse.app, name="browse")
 app.add_typer(decisions.app, name="decisions")
 app.command()(people.people)
 app.command()(people.calibrate_people)
@@ -29,10 +28,13 @@ app.command()(curation.curation)
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
+app.command()(captured.captured)
 app.command()(shards.render)
 app.command()(shards.show)
 app.command()(shards.verify)
 app.command()(replay.replay)
+app.command()(evaluate.evaluate)
+use_app.command("testset")(evaluate.use_testset)
 
 console = Console()
 SCANS = Path(".work/scan")
@@ -129,6 +131,7 @@ def scan(
     params = load()
     for name, root in extra_roots().items():
         _scan_extra(name, root, rehash)
+    evaluate.scan_testsets()
     if params.data.preset == "sample":
         console.print("The sample needs no scan: its stage stamps what it made.")
         return
@@ -265,22 +268,6 @@ def clean() -> None:
 
     removed = sweep()
     console.print(f"removed {len(removed)} work folders")
-
-
-@browse_app.command("backgrounds")
-def browse_backgrounds(
-    port: Annotated[int, typer.Option(help="Port on localhost")] = 5151,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser window")] = True,
-    limit: Annotated[int | None, typer.Option(min=1, help="Show an even sample of so many images")] = None,
-) -> None:
-    """Show every background with its verdict, reason, detections, scene and quality; keep and reject some.
-
-    What was decided there comes into the pipeline with `cleanplate decisions pull`.
-    Needs the extra `browse` and a mongod: `cleanplate doctor` says what is missing.
-    """
-    from pipelines.browse.backgrounds import serve
-
-    serve(port=port, open_browser=open_browser, limit=limit)
 
 
 def main() -> None:

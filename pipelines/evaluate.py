@@ -7,7 +7,7 @@ from pathlib import Path
 from curation.tables import write_table
 from pipelines.engine import run_parts
 from pipelines.stage import Stage, run
-from pipelines.testing import name_methods
+from pipelines.testing import asked_sets, measure_set, name_methods, open_set
 from training.devices.device import choose_device
 from training.evaluation import gallery, rows, summary, tuning
 from training.evaluation.choosing import Project
@@ -17,6 +17,8 @@ from training.testsets.testset import FrozenTest
 SHARDS, TABLE = Path("data/shards"), Path("data/shards.parquet")
 BASE, REFINE = Path("data/models/base.safetensors"), Path("data/models/refine.safetensors")
 PICTURED = ("classical", "refine")
+NEIGHBOURS = 8
+"""Samples of a further set that one task measures: frames of a clip share their photograph and their matte's clip."""
 
 log = logging.getLogger("cleanplate.evaluate")
 
@@ -36,15 +38,24 @@ def body(stage: Stage) -> None:
     measured = run_parts(tasks, rows.evaluate_part, parts, "measuring test samples")
     found = rows.collect(measured).rows
     values = summary.summary(found, classical)
-    values |= {"sets": {}, "headline": summary.headline(stage.params.data.preset == "sample", {})}
+    others = {
+        asked.name: measure_set(
+            open_set(asked, stage.params, parts), asked.real, methods, project, max(params.batch, NEIGHBOURS), parts
+        )
+        for asked in asked_sets(stage.params)
+    }
+    values["sets"] = {name: measured.summary for name, measured in others.items()}
+    values["headline"] = summary.headline(stage.params.data.preset == "sample", values["sets"])
 
-    frozen = tuning.write_classical(classical, folder / "classical")
-    made = {f"classical/{name}": file for name, file in frozen.items()}
+    made = tuning.write_classical(classical, folder)
     alphas = {file.name: file for part in measured for file in part.glob("*.png")}
     chosen = gallery.choose(found, list(classical.tuned), params.gallery)
     made |= gallery.write_gallery(SHARDS, TABLE, chosen, alphas, folder / "gallery")
+    made |= {f"alphas/{name}": alphas[name] for name in gallery.kept(found, sorted(alphas))}
     made["by_method.json"] = folder / "by_method.json"
     made["by_method.json"].write_text(json.dumps(summary.plot_rows(values), indent=1) + "\n", encoding="utf-8")
+    made["sets.parquet"] = folder / "sets.parquet"
+    write_table(EVALUATION, [row for each in others.values() for row in each.rows], made["sets.parquet"])
     stage.work.link_tree(made, Path("data/evaluation"))
     write_table(EVALUATION, found, folder / "evaluation.parquet")
     stage.work.link_file(folder / "evaluation.parquet", Path("data/evaluation.parquet"))

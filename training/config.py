@@ -137,7 +137,7 @@ class TestSetParams(Section):
     real: bool
     """Whether its mattes are of real people: such sets are the headline."""
     digest: str | None
-    """Listing digest of the folder, and of its backgrounds where it is composited; written by ``cleanplate scan``."""
+    """Of the names and sizes of its files and of its backgrounds', where it has any; ``cleanplate scan`` writes it."""
 
 
 class EvaluateParams(Section):
@@ -152,6 +152,8 @@ class EvaluateParams(Section):
     methods: tuple[str, ...]
     """Methods beside classical, base, refine and refine_coarse: ``guided``, ``closed_form`` (slow; needs the extra
     ``eval``), or files as ``find_weights`` finds them: an ONNX matting model, or weights of a refine network."""
+    frames: int = Field(ge=1)
+    """Consecutive frames of each clip where VideoMatte240K's layout is a further test set."""
     sets: dict[str, TestSetParams]
     """Further test sets, by name; ``cleanplate use testset`` writes them, paths.yaml says where they lie."""
 
@@ -175,7 +177,7 @@ class RobustnessParams(Section):
     seed: int
     """Seed of directions, shadows, changed things and grain."""
     methods: tuple[str, ...] = Field(min_length=1)
-    """What is measured, beside a plain colour difference: methods of ``training.evaluation.choosing``."""
+    """What is measured, beside a plain colour difference: as ``evaluate.methods``, the project's own named too."""
     samples: int = Field(ge=1)
     """Composites of the test set's strength ``exact`` that go through every point and probe, evenly spread."""
     pictured: int = Field(ge=0)

@@ -18,6 +18,11 @@ FOLDER = Path(".fiftyone")
 PLUGIN = Path(__file__).with_name("review_plugin")
 
 
+def home() -> Path:
+    """The folder of FiftyOne's database and of what else a project's sessions keep."""
+    return FOLDER.resolve()
+
+
 def fiftyone_module(folder: Path = FOLDER) -> ModuleType:
     """Import fiftyone with its database and media below ``folder``.
 
@@ -42,8 +47,7 @@ def fiftyone_module(folder: Path = FOLDER) -> ModuleType:
             os.environ.setdefault(name, value)
         if not os.environ.get("FIFTYONE_DATABASE_URI"):
             _require_extra()
-            require()
-            return _with_own_mongod(home)
+            return _with_own_mongod(home, require())
     try:
         import fiftyone
     except ModuleNotFoundError as error:
@@ -51,11 +55,12 @@ def fiftyone_module(folder: Path = FOLDER) -> ModuleType:
     return fiftyone  # type: ignore[no-any-return]
 
 
-def _with_own_mongod(home: Path) -> ModuleType:
+def _with_own_mongod(home: Path, mongod: Path) -> ModuleType:
     """Import fiftyone such that it never joins the mongod of another project.
 
     It looks for a running one by a service's name, whatever folder that one serves, and would read and delete the
-    datasets of another project. So the name tells the folder. FiftyOne connects on import unless services are
+    datasets of another project. So the name tells the folder. It also looks for the program in its own package only,
+    and would miss one on the PATH. FiftyOne connects on import unless services are
     disabled, and else at the first use: its own server does the same.
     """
     os.environ["FIFTYONE_DISABLE_SERVICES"] = "1"
@@ -68,6 +73,7 @@ def _with_own_mongod(home: Path) -> ModuleType:
         del os.environ["FIFTYONE_DISABLE_SERVICES"]
     folder = hashlib.blake2b(os.fsencode(home), digest_size=8).hexdigest()
     DatabaseService.service_name = f"cleanplate-db-{folder}"
+    DatabaseService.find_mongod = staticmethod(lambda: str(mongod))
     return fiftyone  # type: ignore[no-any-return]
 
 
@@ -117,13 +123,28 @@ def install_plugin() -> Path:
 
 
 def serve(dataset: Any, port: int, open_browser: bool) -> None:
-    """Open the App on localhost and stay until the window is closed or Ctrl-C."""
+    """Open the App on localhost and stay until the window is closed or Ctrl-C.
+
+    Pictures that lie in shards come from a server at the next port (or any other, where that one is taken).
+    """
+    from pipelines.browse.bulk import rebase
+    from pipelines.browse.media import Address, MediaServer, application
+    from pipelines.browse.members import Pictures
+
     fo = fiftyone_module()
     _require_port(port)
     install_plugin()
-    session = fo.launch_app(dataset, port=port, address="localhost", remote=not open_browser)
-    print(f"FiftyOne shows '{dataset.name}' at http://localhost:{port} (Ctrl-C ends it)", flush=True)
-    try:
-        session.wait(-1)
-    except KeyboardInterrupt:
-        session.close()
+    address = Address(home())
+    with MediaServer(application(Pictures(Path("data")), address.token), port + 1) as media:
+        if media.port != address.port:
+            address.remember(media.port)
+        for name in fo.list_datasets():
+            rebase(fo.load_dataset(name), address.base)
+        dataset.reload()
+        session = fo.launch_app(dataset, port=port, address="localhost", remote=not open_browser)
+        pictures = f", pictures from port {media.port}" if dataset.info.get("media") else ""
+        print(f"FiftyOne shows '{dataset.name}' at http://localhost:{port}{pictures} (Ctrl-C ends it)", flush=True)
+        try:
+            session.wait(-1)
+        except KeyboardInterrupt:
+            session.close()

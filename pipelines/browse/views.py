@@ -1,10 +1,11 @@
-"""What a reviewer opens: saved views and the order of the sidebar."""
+"""What a reviewer of backgrounds opens: saved views and the order of the sidebar."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from curation.filters import CurateParams
 from curation.tables import VERDICTS
+from pipelines.browse.layout import GREEN, ORANGE, RED, View, lay_out, put_views
 from pipelines.browse.marks import tag
 from pipelines.browse.review import FIELDS
 
@@ -12,14 +13,9 @@ BAND = 0.1
 """A person score is borderline up to this far from the threshold."""
 NEAR = 0.2
 """Another figure is borderline up to this share of its threshold away."""
-OURS = "ours"
-"""Key of ``dataset.info`` with the names of the views that are made anew each time; others are the user's."""
 
 SHOWN = ("tags", "verdict", "reason", "people", "person_score", "decision")
 """What the App shows on each image at first."""
-TIMES = ("created_at", "last_modified_at")
-GREEN, RED = "#3b8a4b", "#b0413e"
-ORANGE, SLATE = "#ff6d04", "#5b6770"
 COLOURS = (
     ("people", "label", {"person": ORANGE}),
     ("verdict", "label", {"kept": GREEN, "rejected": RED}),
@@ -28,52 +24,38 @@ COLOURS = (
 )
 
 
-class _View(NamedTuple):
-    name: str
-    stages: Any
-    words: str
-
-
 def save_views(fo: Any, dataset: Any, rules: Iterable[str], params: CurateParams) -> None:
     """Save the views for these rules and thresholds; views that a person saved are left alone."""
-    for name in dataset.info.get(OURS, []):
-        if dataset.has_saved_view(name):
-            dataset.delete_saved_view(name)
-    names = []
-    for view in (
+    views = (
         *_people(fo, dataset, params),
         *_verdicts(fo, dataset, rules),
         *_review(fo, dataset),
         *_figures(fo, dataset, params),
-    ):
-        if not dataset.has_saved_view(view.name):
-            dataset.save_view(view.name, view.stages, description=view.words)
-            names.append(view.name)
-    dataset.info[OURS] = names
-    dataset.save()
+    )
+    put_views(dataset, views)
 
 
-def _people(fo: Any, dataset: Any, params: CurateParams) -> list[_View]:
+def _people(fo: Any, dataset: Any, params: CurateParams) -> list[View]:
     field, at = fo.ViewField, params.person_score
     near = dataset.match((field("borderline") != None) & (field("borderline") <= BAND))  # noqa: E711
     parted = dataset.match(field("disagree") == True).sort_by("disagreement", reverse=True)  # noqa: E712
     return [
-        _View(
+        View(
             "borderline", near.sort_by([("decision", 1), ("borderline", 1)]),
             f"person score within {BAND:g} of the threshold {at:g}: undecided first, then the nearest",
         ),
-        _View(
+        View(
             "detectors disagree", parted,
             "one detector or look sees a person and another does not; empty with one detector and look",
         ),
-        _View(
+        View(
             "people, most certain first",
             dataset.match(field("person_score") > 0).sort_by("person_score", reverse=True), "by person score",
         ),
     ]  # fmt: skip
 
 
-def _figures(fo: Any, dataset: Any, params: CurateParams) -> list[_View]:
+def _figures(fo: Any, dataset: Any, params: CurateParams) -> list[View]:
     field, views = fo.ViewField, []
     thresholds = {
         "sharpness": params.min_sharpness, "luma_spread": params.min_spread, "clipped": params.max_clipped,
@@ -85,37 +67,37 @@ def _figures(fo: Any, dataset: Any, params: CurateParams) -> list[_View]:
         off = (field(name) - threshold).abs()
         words = f"within {NEAR:.0%} of the threshold {threshold:g}, nearest first"
         view = dataset.match((field(name) != None) & (off <= NEAR * threshold)).sort_by(off)  # noqa: E711
-        views.append(_View(f"borderline: {name}", view, words))
+        views.append(View(f"borderline: {name}", view, words))
     return views
 
 
-def _verdicts(fo: Any, dataset: Any, rules: Iterable[str]) -> list[_View]:
+def _verdicts(fo: Any, dataset: Any, rules: Iterable[str]) -> list[View]:
     field = fo.ViewField
     rejected = dataset.match(field("verdict.label") == "rejected")
     copies = dataset.match(field("duplicate_group") != None)  # noqa: E711
     return [
-        _View("kept", dataset.match(field("verdict.label") == "kept"), "may be backgrounds"),
-        _View("rejected", rejected, "by any rule"),
+        View("kept", dataset.match(field("verdict.label") == "kept"), "may be backgrounds"),
+        View("rejected", rejected, "by any rule"),
         *(
-            _View(f"rejected: {rule}", rejected.match(field("rule") == rule), f"the first rule to fail was {rule}")
+            View(f"rejected: {rule}", rejected.match(field("rule") == rule), f"the first rule to fail was {rule}")
             for rule in rules
         ),
-        _View(
+        View(
             "duplicates", copies.sort_by([("duplicate_group", 1), ("verdict.label", 1), ("locator", 1)]),
             "each image that was kept, followed by its near-duplicates",
         ),
     ]  # fmt: skip
 
 
-def _review(fo: Any, dataset: Any) -> list[_View]:
+def _review(fo: Any, dataset: Any) -> list[View]:
     field = fo.ViewField
     changed = (field("decision") != field("pulled")) | (field("decision_note") != field("pulled_note"))
     asked = [f"to label:{why}" for why in ("random", "near")]
     labelled = field("tags").contains([tag("label", "person"), tag("label", "nobody")])
     return [
-        _View("decided", dataset.match(field("decision") != None), "somebody's keep or reject"),  # noqa: E711
-        _View("decided, not pulled", dataset.match(changed), "what 'cleanplate decisions pull' would write"),
-        _View(
+        View("decided", dataset.match(field("decision") != None), "somebody's keep or reject"),  # noqa: E711
+        View("decided, not pulled", dataset.match(changed), "what 'cleanplate decisions pull' would write"),
+        View(
             "to label", dataset.match(field("tags").contains(asked) & ~labelled),
             "drawn by 'cleanplate audit-sample --tags', not labelled yet",
         ),
@@ -132,12 +114,6 @@ def describe(fo: Any, dataset: Any, scores: Mapping[str, str]) -> None:
         "seen": "the best box of each detector and look, where several made the answer",
         "duplicate_group": "locator of the image kept, on it and on its near-duplicates",
     }
-    schema = dataset.get_field_schema()
-    for name, text in words.items():
-        if name in schema:
-            field = dataset.get_field(name)
-            field.description = text
-            field.save()
     groups = {
         "tags": ["tags"],
         "verdict": ["verdict", "reason", "rule", "split", "refine_ok"],
@@ -157,20 +133,6 @@ def describe(fo: Any, dataset: Any, scores: Mapping[str, str]) -> None:
             "height",
             "status",
         ],
-        # Named as the group that the App adds where it is missing.
-        "metadata": ["locator", "image_id", "licence", "source", "id", "filepath", "metadata", *TIMES],
+        "metadata": ["locator", "image_id", "licence", "source"],
     }
-    dataset.app_config.active_fields = fo.ActiveFields(paths=list(SHOWN))
-    fields = [
-        {"path": path, "colorByAttribute": by, "valueColors": [{"value": v, "color": c} for v, c in colours.items()]}
-        for path, by, colours in COLOURS
-    ]
-    dataset.app_config.color_scheme = fo.ColorScheme(color_by="value", color_pool=[SLATE], fields=fields)
-    dataset.app_config.sidebar_groups = [
-        fo.SidebarGroupDocument(
-            name=name,
-            paths=[path for path in paths if path == "tags" or path in schema],
-            expanded=name not in ("duplicates", "metadata"),
-        )
-        for name, paths in groups.items()
-    ]
+    lay_out(fo, dataset, words, groups, SHOWN, COLOURS, closed=("duplicates", "metadata"))

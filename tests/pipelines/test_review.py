@@ -3,14 +3,10 @@
 Each test starts from the same dataset; FiftyOne runs in this process, with a database of its own.
 """
 
-import os
-import sys
-
 import pytest
 
 from curation.decisions import Decision, read_decisions, write_decisions
 from curation.identity import content_id
-from pipelines.browse import mongod
 from tests.pipelines.browse_world import photograph, write_project
 
 PERSON, OVER, UNDER = (content_id(photograph(f"b/bar/{name}.jpg")) for name in ("person", "over", "under"))
@@ -19,27 +15,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    if mongod.find() is None:
-        message = f"no mongod runs here; {mongod.FALLBACK}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    if "fiftyone" in sys.modules:
-        pytest.fail("somebody imported fiftyone before its database was set")
-    folder = tmp_path_factory.mktemp("review")
-    write_project(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith("FIFTYONE_"):
-                patch.delenv(name)
-        patch.chdir(folder)
-        from pipelines.browse import session
-
-        before = set(os.environ)
-        session.fiftyone_module()
-        session.install_plugin()
-        yield folder
-        for name in set(os.environ) - before:
-            del os.environ[name]
+def project(fiftyone_folder):
+    write_project(fiftyone_folder)
+    return fiftyone_folder
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ Bytes = NDArray[np.uint8]
 PHOTOGRAPHS = ("source", "captured background")
 SIDE = 512
 """Panels are shrunk to this long side, pixels."""
+KEPT = 1000
+"""Samples whose alphas stay, whole, for ``cleanplate browse evaluation``."""
 
 
 def picture(composite_id: str, method: str) -> str:
@@ -61,6 +63,19 @@ def _ranked(part: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
             seen.add(place)
             ranked.append((which, ordered[place]))
     return ranked
+
+
+def kept(rows: Sequence[Mapping[str, Any]], names: Sequence[str], count: int = KEPT) -> list[str]:
+    """Which alphas stay for browsing: those of ``count`` samples, half of them the worst of ``refine``, half any.
+
+    ``names``: file names as of :func:`picture`; returns some of them, in their order.
+    """
+    table = pd.DataFrame(rows)
+    ids = table[table["method"] == "refine"].sort_values(["mad", "composite_id"], ascending=[False, True])
+    ordered = ids["composite_id"].tolist()
+    worst, rest = ordered[: count - count // 2], sorted(ordered[count - count // 2 :])
+    chosen = {*worst, *rest[: count // 2]}
+    return [name for name in names if name.partition(".")[0] in chosen]
 
 
 def panels(sample: Sample, refine: Bytes, classical: Bytes) -> dict[str, Bytes]:

@@ -19,7 +19,7 @@ from compositing.shards.reader import Sample, ShardReader
 from training.config import RobustnessParams
 from training.evaluation import changes, probes
 from training.evaluation.changes import Chance
-from training.evaluation.choosing import Project, build_methods
+from training.evaluation.choosing import NAMED, Project, build_methods
 from training.evaluation.methods import Method, Prediction, one_thread
 from training.evaluation.plain import PlainDifference
 
@@ -90,7 +90,8 @@ def robustness_part(task: RobustnessTask, folder: Path) -> None:
     sample = reader.read(task.position)
     other = None if task.other is None else reader.read(task.other, recipe=False).bgr
     chance = changes.draw_chance(task.params.seed, int(reader.ordinals[task.position]))
-    methods = [PlainDifference(), *build_methods(task.params.methods, task.project)]
+    names = [name if name in NAMED else Path(name).stem for name in task.params.methods]
+    methods = [PlainDifference(), *build_methods(names, task.project)]
     # Settings of a baseline are those of a camera nobody knows: what is measured hangs on no strength.
     sample = sample._replace(recipe={**sample.recipe, "strength": None})
     identity = {"composite_id": sample.recipe["composite_id"], "ordinal": int(sample.recipe["ordinal"])}

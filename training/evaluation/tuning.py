@@ -15,6 +15,7 @@ from training.evaluation import baseline
 
 MEAN = "mean.npy"
 TUNED = "tuned.json"
+CLASSICAL = "classical.json"
 
 
 @dataclass(frozen=True)
@@ -87,21 +88,20 @@ def read_classical(mean: Path, tuned: Sequence[Path]) -> Classical:
 
 def write_classical(classical: Classical, folder: Path) -> dict[str, Path]:
     """Write a tuned baseline into a folder, for :func:`load_classical`; file name -> file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {MEAN: folder / MEAN, TUNED: folder / TUNED}
+    files = {MEAN: folder / MEAN, CLASSICAL: folder / CLASSICAL}
     np.save(files[MEAN], classical.mean)
     values = {strength: tuned.to_json() for strength, tuned in classical.tuned.items()}
-    files[TUNED].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    files[CLASSICAL].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     return files
 
 
 def load_classical(folder: Path) -> Classical:
     """Read what :func:`write_classical` wrote. Raises FileNotFoundError naming the stage that makes it."""
-    if not (folder / TUNED).is_file():
+    if not (folder / CLASSICAL).is_file():
         raise FileNotFoundError(
-            f"{folder / TUNED} is missing, so the classical baseline is not tuned; run 'dvc repro evaluate' or "
+            f"{folder / CLASSICAL} is missing, so the classical baseline is not tuned; run 'dvc repro evaluate' or "
             "'dvc pull evaluate'"
         )
-    values = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+    values = json.loads((folder / CLASSICAL).read_text(encoding="utf-8"))
     tuned = {strength: baseline.Tuned.from_json(each) for strength, each in values.items()}
     return Classical(np.load(folder / MEAN), tuned)

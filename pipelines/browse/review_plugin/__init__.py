@@ -36,7 +36,12 @@ class _Button(foo.Operator):  # type: ignore[misc]
         )
 
     def resolve_placement(self, ctx: Any) -> Any:
-        """A button that says what it does: the App shows an icon in place of words where it is given one."""
+        """A button that says what it does: the App shows an icon in place of words where it is given one.
+
+        None on other datasets: composites are not reviewed.
+        """
+        if not ctx.dataset.has_field("pulled"):
+            return None
         return types.Placement(self.place, types.Button(label=self.label, prompt=self.prompt))
 
     def finish(self, ctx: Any, message: str, variant: str) -> dict[str, str]:

@@ -134,14 +134,3 @@ def test_plot_files_hold_a_row_a_point(values):
     files = robustness.plot_rows(values)
     assert files["shift.json"] == values["curves"]["shift"]["points"]
     assert len(robustness.lines(values)) == len(values["curves"]) + len(values["probes"])
-
-
-def test_the_published_baseline_comes_back_as_it_was(tmp_path):
-    tuned = {name: Tuned("ramp", FEATURES[5], 9, 40, {"ramp": 0.25}) for name in ("exact", "mild")}
-    before = tuning.Classical(np.full((3, 5), 0.25, np.float32), tuned)
-    assert set(tuning.write_classical(before, tmp_path / "classical")) == {"mean.npy", "tuned.json"}
-    after = tuning.load_classical(tmp_path / "classical")
-    assert after.tuned == before.tuned
-    np.testing.assert_array_equal(after.mean, before.mean)
-    with pytest.raises(FileNotFoundError, match="dvc repro evaluate"):
-        tuning.load_classical(tmp_path)
