@@ -19,6 +19,7 @@ def test_real_mattes_are_the_headline(metrics):
     assert [row["left_out"] for row in rows] == [0, 1, 0, 0]
     assert rows[0]["interval"] == "24.0 to 45.0" and rows[3]["interval"] == ""
     assert worth.chapter(metrics, "full")["told"] == [worth.REAL]
+    assert worth.chapter(metrics, "sample")["told"] == [worth.REAL, worth.SAMPLE]
 
 
 def test_without_real_mattes_it_says_what_the_figures_are_worth(metrics):
