@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.page.figures import INK, colour_of, figure_html, label, new_figure
+from pipelines.page.figures import INK, LIGHT, colour_of, figure_html, label, new_figure
 from pipelines.page.results.metrics import FEWEST_CLIPS, MODEL, Metrics, best_rival, interval, number, ordered
 
 LEVEL = 0.05
@@ -130,6 +130,7 @@ def bars(metrics: Metrics) -> str:
             insidetextanchor="start",
             constraintext="none",
             textfont_size=11,
+            insidetextfont_color=INK if method in LIGHT else "#ffffff",
             textangle=0,
             cliponaxis=False,
             **spread,
