@@ -104,6 +104,8 @@ def test_the_headline_is_real_mattes_and_never_the_sample():
     assert summary.headline(True, {"made": made})["set"] is None
     assert summary.headline(True, {"made": made, "photomatte": real})["set"] == "photomatte"
     assert summary.headline(False, {"made": made})["set"] == "test"
+    said = summary.lines({"test": {}, "cases": {}, "clips": {}, "worst": [], "headline": summary.headline(True, {})})
+    assert said == ["no intervals: 0 clips, below 10", f"headline: {summary.headline(True, {})['words']}"]
 
 
 def test_methods_that_are_not_known_are_named(project, tmp_path):
