@@ -172,4 +172,6 @@ def lines(values: Mapping[str, Any]) -> list[str]:
     if values["worst"]:
         bad = values["worst"][:3]
         said.append("refine is worst at " + ", ".join(f"{b['slice']} {b['bucket']} ({b['mad']:.1f})" for b in bad))
+    if "headline" in values:
+        said.append(f"headline: {values['headline']['words']}")
     return said

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.evaluation.metrics import by_region, dtssd, foreground, unknown_region, whole_image
+from training.evaluation.metrics import (
+    both_conventions,
+    by_region,
+    dtssd,
+    foreground,
+    make_trimap,
+    unknown_region,
+    whole_image,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
@@ -117,3 +125,24 @@ def test_any_pair_is_symmetric_and_finite(seed: int, height: int, width: int) ->
     there, back = whole_image(one, other), whole_image(other, one)
     assert all(math.isfinite(figure) and figure >= 0 for figure in there)
     assert there == pytest.approx(back, rel=1e-9, abs=1e-12)
+
+
+def test_the_trimap_is_the_soft_band_with_its_gaps_closed() -> None:
+    true = np.zeros((80, 80))
+    true[:, 30:] = 1
+    true[:, 28], true[:, 29] = 0.5, 0.97
+    true[:, 40] = 0.2
+    trimap = make_trimap(true)
+    # 0.97 counts as known, but lies in the gap of 11 pixels that closes.
+    assert (trimap[40] == 128).tolist() == [28 <= x <= 40 for x in range(80)]
+    assert trimap[40, 27] == 0 and trimap[40, 41] == 255
+    far = np.zeros((80, 80))
+    far[:, 20] = far[:, 55] = 0.5
+    assert (make_trimap(far)[40] == 128).sum() == 2
+
+
+@pytest.mark.parametrize("expected", EXPECTED, ids=lambda case: str(case["pair"]))
+def test_both_conventions_at_once_are_those_alone(expected: dict) -> None:
+    pred, true = (read(expected["pair"], name) / 255 for name in ("pred", "true"))
+    trimap = read(expected["pair"], "trimap")
+    assert both_conventions(pred, true, trimap) == (whole_image(pred, true), unknown_region(pred, true, trimap))
