@@ -67,16 +67,18 @@ class RobustnessTask:
 
 
 def tasks(shards: Path, table: Path, project: Project, params: RobustnessParams) -> dict[str, RobustnessTask]:
-    """Choose samples spread evenly over the test set's ``exact`` ones: one task each.
+    """Choose samples spread evenly over the test set's ``exact`` ones with somebody in them: one task each.
 
     Raises ValueError where the test set has none.
     """
     reader = ShardReader(shards, table, "test", {"strength": STRENGTH})
-    images = reader.recipes()["image_id"]
-    count = min(params.samples, len(reader))
-    chosen = np.unique(np.linspace(0, len(reader) - 1, count).round().astype(int)).tolist()
+    recipes = reader.recipes()
+    images, shown = recipes["image_id"], np.flatnonzero(~recipes["empty"].to_numpy(bool))
+    if not len(shown):
+        raise ValueError(f"{table}: nobody is in any '{STRENGTH}' sample of test; raise plan.test.count and plan again")
+    places = np.unique(np.linspace(0, len(shown) - 1, min(params.samples, len(shown))).round().astype(int))
     found = {}
-    for number, position in enumerate(chosen):
+    for number, position in enumerate(shown[places].tolist()):
         others = [i for i in (*range(position + 1, len(reader)), *range(position)) if images[i] != images[position]]
         found[f"sample-{reader.ordinals[position]:06d}"] = RobustnessTask(
             shards, table, project, params, position, others[0] if others else None, number < params.pictured

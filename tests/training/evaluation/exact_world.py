@@ -35,16 +35,20 @@ def make_sample(key: int = 0, space: str = "linear", whole: bool = False) -> Sam
     plate = scene(key)
     seen = to_bytes(to_display(composite_in(space, bytes_to_linear(colour), pha, bytes_to_linear(plate))))
     recipe: dict[str, Any] = {"composite_id": item_id("test", key), "ordinal": key, "space": space, "set": "test"}
-    recipe |= {"strength": "exact", "image_id": f"photo {key // 2}", "clip": "test/0001", "frame": key}
+    recipe |= {"strength": "exact", "image_id": f"photo {key // 2}", "clip": "test/0001", "frame": key, "empty": False}
     return Sample(seen, plate, colour, np.rint(pha * 255).astype(np.uint8), recipe)
 
 
 def write_shards(folder: Path, count: int) -> tuple[Path, Path]:
-    """Write samples 0 to count - 1 as a test set, every second of them of strength ``mild``; returns folder, table."""
+    """Write samples 0 to count - 1 as a test set, every second of them of strength ``mild``; returns folder, table.
+
+    Of the last nobody is said to be there.
+    """
     samples = []
     for ordinal in range(count):
         made = make_sample(ordinal)
         recipe = made.recipe | {"strength": "mild" if ordinal % 2 else "exact", "image_id": f"photo {ordinal // 4}"}
+        recipe["empty"] = ordinal == count - 1
         members = {
             "src.jpg": encode_jpeg(made.src, 96),
             "bgr.jpg": encode_jpeg(made.bgr, 96),

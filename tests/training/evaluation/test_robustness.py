@@ -32,7 +32,7 @@ def tasks(tmp_path_factory, params):
     tuned = {"mild": Tuned("ramp", FEATURES[0], 16, 48, {"ramp": 0.0})}
     classical = tuning.Classical(np.zeros((4, 4), np.float32), tuned)
     project = Project(folder / "none", folder / "none", "cpu", classical)
-    return robustness.tasks(*write_shards(folder, 10), project, params)
+    return robustness.tasks(*write_shards(folder, 11), project, params)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_published_ranges_are_those_of_the_preset():
 
 
 def test_samples_are_the_exact_ones_evenly_spread_and_the_wrong_plate_is_another_place(tasks):
-    # Of ordinals 0 to 9 the even ones are exact: positions 0 and 4, which show photographs 0 and 2.
+    # Of ordinals 0 to 10 the even ones are exact and the last shows nobody: positions 0 and 4, photographs 0 and 2.
     assert list(tasks) == ["sample-000000", "sample-000008"]
     assert [(task.position, task.other, task.pictured) for task in tasks.values()] == [(0, 2, True), (4, 0, False)]
 
