@@ -25,7 +25,7 @@ def body(stage: Stage) -> None:
     params, folder = stage.params.robustness, stage.work.folder
     device, why = choose_device(params.accelerator)
     log.info("measuring robustness on %s: %s", device, why)
-    files = {Path(name).stem: find_weights(name).resolve() for name in params.methods if name not in NAMED}
+    files = {robustness.called(name): find_weights(name).resolve() for name in params.methods if name not in NAMED}
     project = Project(BASE, REFINE, device, tuning.load_classical(EVALUATION), files=files)
     tasks = robustness.tasks(SHARDS, TABLE, project, params)
     measured = run_parts(tasks, robustness.robustness_part, stage.work.parts, "measuring robustness")

@@ -35,7 +35,8 @@ def captured(
     from pipelines import captured as shell
     from pipelines.calibrate import person_boxes
     from pipelines.detectors import choose
-    from training.evaluation.choosing import NAMED, Project, build_methods
+    from pipelines.testing import name_methods
+    from training.evaluation.choosing import Project, build_methods
     from training.evaluation.plain import PlainDifference
     from training.evaluation.tuning import CLASSICAL, load_classical
 
@@ -47,8 +48,8 @@ def captured(
         console.print(
             f"{EVALUATION / CLASSICAL} is missing, so the tuned baseline is left out: run 'dvc repro evaluate'"
         )
-    files = {file.name if file.stem in NAMED else file.stem: file for file in weights or [WEIGHTS]}
-    names = [*(["classical"] if tuned else []), *files]
+    asked, files = name_methods([str(file) for file in weights or [WEIGHTS]])
+    names = [*(["classical"] if tuned else []), *asked]
     methods = [PlainDifference(), *build_methods(names, Project(WEIGHTS, WEIGHTS, "cpu", tuned, files=files))]
     if people is not None:
         known = person_boxes(people)

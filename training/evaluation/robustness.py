@@ -92,8 +92,7 @@ def robustness_part(task: RobustnessTask, folder: Path) -> None:
     sample = reader.read(task.position)
     other = None if task.other is None else reader.read(task.other, recipe=False).bgr
     chance = changes.draw_chance(task.params.seed, int(reader.ordinals[task.position]))
-    names = [name if name in NAMED else Path(name).stem for name in task.params.methods]
-    methods = [PlainDifference(), *build_methods(names, task.project)]
+    methods = [PlainDifference(), *build_methods([called(each) for each in task.params.methods], task.project)]
     # Settings of a baseline are those of a camera nobody knows: what is measured hangs on no strength.
     sample = sample._replace(recipe={**sample.recipe, "strength": None})
     identity = {"composite_id": sample.recipe["composite_id"], "ordinal": int(sample.recipe["ordinal"])}
@@ -107,6 +106,12 @@ def robustness_part(task: RobustnessTask, folder: Path) -> None:
             if task.pictured:
                 probes.write_strip(probe, {m: p.pha for m, p in found.items()}, folder / f"{name}.png")
     (folder / ROWS).write_text(json.dumps(rows), encoding="utf-8")
+
+
+def called(method: str) -> str:
+    """The name of a method of ``robustness.methods``: a file's is its own without the ending, where that is free."""
+    file = Path(method)
+    return method if method in NAMED else file.name if file.stem in NAMED else file.stem
 
 
 def answers(sample: Sample, methods: Sequence[Method]) -> dict[str, Prediction]:

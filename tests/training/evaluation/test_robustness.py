@@ -125,6 +125,11 @@ def _part(task, folder):
     return folder
 
 
+def test_a_file_is_called_by_its_name_and_never_passes_for_a_method_of_the_project():
+    asked = ["classical", "models/rvm.onnx", "elsewhere/refine.onnx"]
+    assert [robustness.called(each) for each in asked] == ["classical", "rvm", "refine.onnx"]
+
+
 def test_an_unknown_sweep_names_those_there_are():
     with pytest.raises(ValueError, match=r"sweep 'fog' .* shift, exposure"):
         robustness.changed(make_sample(), "fog", 1.0, changes.draw_chance(1, 0), 0)
