@@ -1,7 +1,7 @@
 """``cleanplate captured``: real pairs or a clip without true alpha -> figures a method, and a sheet of pictures."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from pipelines.progress import Progress
 from training.evaluation import captured
 from training.evaluation.captured import Box, Segmentation
 from training.evaluation.methods import Method
+from training.evaluation.strips import shown, strip, write_stacked
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 MEDIAN_OF = 64
@@ -214,12 +215,7 @@ def write(folder: Path, strips: Sequence[Image], rows: pd.DataFrame) -> None:
     values = {"methods": summed(rows), "shots": records}
     with writing(folder / "captured.json") as temporary:
         temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    sheet = np.vstack(strips)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    if not done:
-        raise ValueError(f"{folder / 'sheet.jpg'}: a sheet of {sheet.shape[1]}x{sheet.shape[0]} cannot be encoded")
-    with writing(folder / "sheet.jpg") as temporary:
-        temporary.write_bytes(data.tobytes())
+    write_stacked(strips, folder / "sheet.jpg")
 
 
 SHEET_ROWS = 12
@@ -237,18 +233,9 @@ def _strip(looked: Looked) -> Image:
         x, y, w, h = captured.grown(box, captured.GROWN)
         corners = (int(x * width), int(y * height)), (int((x + w) * width) - 1, int((y + h) * height) - 1)
         cv2.rectangle(marked, *corners, _BOX, max(2, width // 300))
-    tiles: Mapping[str, Image] = {
+    pictures = {
         shot.name: shot.src,
         f"plate: {shot.plate}": shot.bgr,
         f"boxes; surely people, trust {looked.people.trust:.2f}": marked,
-        **{m: np.repeat(np.rint(a * 255).astype(np.uint8)[:, :, None], 3, axis=2) for m, a in looked.alphas.items()},
     }
-    return np.hstack([_tile(words, tile) for words, tile in tiles.items()])
-
-
-def _tile(words: str, picture: Image) -> Image:
-    height = max(1, round(picture.shape[0] * WIDTH / picture.shape[1]))
-    small = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
-    small = cv2.copyMakeBorder(small, 18, 4, 0, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-    cv2.putText(small, words, (2, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.asarray(small, np.uint8)
+    return strip(pictures | {method: shown(alpha) for method, alpha in looked.alphas.items()}, WIDTH)

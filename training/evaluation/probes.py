@@ -34,6 +34,7 @@ from compositing.light import Float, bytes_to_linear
 from compositing.shards.reader import Sample
 from training.evaluation import changes
 from training.evaluation.changes import SOURCE_NOISE, Chance
+from training.evaluation.strips import shown, strip, write_stacked
 
 NOISE = 0.004
 """Sigma of the noise of a source that is made anew here, display values: as of strength ``exact``."""
@@ -172,9 +173,8 @@ def _wrong_plate(sample: Sample, other: Image) -> Probe:
 
 
 TILE = 176
-"""Long side of a picture in a strip, pixels."""
-_TITLE = 18
-"""Height of the words above it, pixels."""
+"""Width of a picture in a strip, pixels."""
+_ASKED = (214, 96, 77)
 
 
 def write_strip(probe: Probe, alphas: Mapping[str, Float], path: Path) -> None:
@@ -182,39 +182,31 @@ def write_strip(probe: Probe, alphas: Mapping[str, Float], path: Path) -> None:
 
     The place that the probe asks about is outlined in the right alpha.
     """
-    asked = np.repeat(probe.sample.pha[:, :, None], 3, axis=2)
+    right = np.repeat(probe.sample.pha[:, :, None], 3, axis=2)
     edges = cv2.morphologyEx(probe.where.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
-    asked[edges > 0] = (214, 96, 77)
-    tiles = {"source": probe.sample.src, "plate": probe.sample.bgr, "right": asked}
-    for method, alpha in alphas.items():
-        tiles[method] = np.repeat(np.rint(alpha * 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    strip = np.hstack([_tile(words, picture) for words, picture in tiles.items()])
-    if not cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR)):
+    right[edges > 0] = _ASKED
+    pictures = {"source": probe.sample.src, "plate": probe.sample.bgr, "right": right}
+    row = strip(pictures | {method: shown(alpha) for method, alpha in alphas.items()}, TILE)
+    if not cv2.imwrite(str(path), cv2.cvtColor(row, cv2.COLOR_RGB2BGR)):
         raise OSError(f"{path} could not be written")
 
 
-def _tile(words: str, picture: Image) -> Image:
-    scale = TILE / max(picture.shape[:2])
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    small = cv2.copyMakeBorder(small, _TITLE, 4, 0, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-    cv2.putText(small, words, (2, _TITLE - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.asarray(small, np.uint8)
-
-
 def write_montages(parts: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Lay the strips of all pictured samples under each other, a JPEG a probe; relative name -> file in ``folder``."""
+    """Lay the strips of all pictured samples under each other, a JPEG a probe; relative name -> file in ``folder``.
+
+    Raises OSError for a strip that cannot be read again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name in MEASURES:
-        strips = [cv2.imread(str(part / f"{name}.png")) for part in parts if (part / f"{name}.png").is_file()]
+        strips = [_read(file) for part in parts if (file := part / f"{name}.png").is_file()]
         if strips:
-            width = max(strip.shape[1] for strip in strips if strip is not None)
-            padded = [
-                cv2.copyMakeBorder(s, 0, 0, 0, width - s.shape[1], cv2.BORDER_CONSTANT, value=(255, 255, 255))
-                for s in strips
-                if s is not None
-            ]
-            files[f"{name}.jpg"] = folder / f"{name}.jpg"
-            cv2.imwrite(str(files[f"{name}.jpg"]), np.vstack(padded), [cv2.IMWRITE_JPEG_QUALITY, 85])
+            files[f"{name}.jpg"] = write_stacked(strips, folder / f"{name}.jpg")
     return files
+
+
+def _read(path: Path) -> Image:
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise OSError(f"{path} is damaged; run 'dvc repro -f robustness'")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
