@@ -17,6 +17,7 @@ from compositing.shards.reader import Sample
 from curation.detectors.observers import Observer
 from curation.images import decode_rgb
 from curation.storage import writing
+from pipelines.calibrate import person_boxes
 from pipelines.progress import Progress
 from training.evaluation import captured
 from training.evaluation.captured import Box, Segmentation
@@ -30,6 +31,7 @@ EMPTY = 5
 """So many empty frames make a better plate than all that were looked at."""
 FIGURES = ("outside", "holes", "flicker")
 Boxes = Callable[[str, Image], tuple[Box, ...]]
+"""Tells where people are in a source, by its name or its pixels."""
 
 
 class Shot(NamedTuple):
@@ -126,12 +128,18 @@ def _median(path: Path, boxes: Boxes) -> tuple[Image, str]:
 def detected(observer: Observer, threshold: float) -> Boxes:
     """Boxes from a detector: every person that scores at least ``threshold``."""
 
-    def look(name: str, image: Image) -> tuple[Box, ...]:
+    def boxes(name: str, image: Image) -> tuple[Box, ...]:
         found = observer.observe([image])[0].found
         likely = found.boxes[found.scores >= threshold]
         return tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in likely)
 
-    return look
+    return boxes
+
+
+def listed(people: Path) -> Boxes:
+    """Boxes from a table of ``cleanplate people --boxes``, by the source's name."""
+    known = person_boxes(people)
+    return lambda name, image: known.get(name, ())
 
 
 def look(

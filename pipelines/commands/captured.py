@@ -33,7 +33,6 @@ def captured(
     """
     from curation.detectors.build import build_observer
     from pipelines import captured as shell
-    from pipelines.calibrate import person_boxes
     from pipelines.detectors import choose
     from pipelines.testing import name_methods
     from training.evaluation.choosing import Project, build_methods
@@ -43,6 +42,8 @@ def captured(
     filmed = src.suffix.lower() in shell.VIDEOS
     if not filmed and bgr is None:
         raise ValueError("--bgr: give the folder of plates that belong to --src; only a clip has a median")
+    if filmed and people is not None:
+        raise ValueError("--people names pictures, not the frames of a clip; leave it out, and they are looked at here")
     tuned = load_classical(EVALUATION) if (EVALUATION / CLASSICAL).is_file() else None
     if tuned is None:
         console.print(
@@ -52,8 +53,7 @@ def captured(
     names = [*(["classical"] if tuned else []), *asked]
     methods = [PlainDifference(), *build_methods(names, Project(WEIGHTS, WEIGHTS, "cpu", tuned, files=files))]
     if people is not None:
-        known = person_boxes(people)
-        boxes = lambda name, image: known.get(name, ())  # noqa: E731
+        boxes = shell.listed(people)
     else:
         choice = choose(None, [])
         console.print(f"{choice.words}, threshold {choice.threshold:g}")

@@ -130,3 +130,6 @@ def test_what_cannot_be_looked_at_says_why(here):
         list(shell.clip(here / "broken.mp4", here / "bgr/plate.png", 0, 1, people))
     with pytest.raises(ValueError, match="--bgr: give the folder of plates"):
         CliRunner().invoke(app, ["captured", "--src", "src"], catch_exceptions=False)
+    asked = ["captured", "--src", "clip.mp4", "--people", "boxes.parquet"]
+    with pytest.raises(ValueError, match="--people names pictures"):
+        CliRunner().invoke(app, asked, catch_exceptions=False)
