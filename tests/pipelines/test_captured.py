@@ -8,10 +8,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from curation.detectors.build import build_observer
 from curation.identity import rng
 from curation.tables import PEOPLE, write_table
 from pipelines import captured as shell
 from pipelines.cli import app
+from pipelines.detectors import choose
 from training.evaluation.plain import PlainDifference
 from training.network import build_refine
 from training.network.weights import save
@@ -133,3 +135,16 @@ def test_what_cannot_be_looked_at_says_why(here):
     asked = ["captured", "--src", "clip.mp4", "--people", "boxes.parquet"]
     with pytest.raises(ValueError, match="--people names pictures"):
         CliRunner().invoke(app, asked, catch_exceptions=False)
+
+
+@pytest.mark.realset
+def test_real_pairs_show_drift_to_a_plain_difference_and_people_to_the_segmentation(realset):
+    pairs = realset / "pairs/intel_onebyone"
+    shots = [s for s in shell.pairs(pairs / "src", pairs / "bgr") if s.name in ("0313.png", "0522.png")]
+    choice = choose("onnx", [str(realset / "models/yolox_nano.onnx")])
+    boxes = shell.detected(build_observer(choice.spec), choice.threshold)
+    _, rows = shell.look(shots, [PlainDifference()], boxes, None)
+    assert list(rows["people"]) == [1, 1] and (rows["trust"] > 0.9).all()
+    assert (rows["holes"] < 60).all()
+    drifted, steady = rows["outside"]
+    assert drifted > 200 > 100 > steady
