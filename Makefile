@@ -26,7 +26,7 @@ repro: setup  ## run the whole pipeline, first stage to last
 	@echo "Browse backgrounds:   .venv/bin/cleanplate browse backgrounds"
 
 test: setup  ## run the suite
-	$(IN_VENV) python -m pytest
+	$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: setup  ## format, lint and types, as CI sees them
 	$(IN_VENV) ruff format --check .

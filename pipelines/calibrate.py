@@ -40,7 +40,7 @@ def measure_folder(src: Path, bgr: Path, people: Path | None) -> pa.Table:
     Raises ValueError where not one pair could be measured, with the reasons.
     """
     pairs = find_pairs(src, bgr)
-    boxes = _boxes(people) if people else {}
+    boxes = person_boxes(people) if people else {}
     tasks = [_Task(tuple((p, boxes.get(p.src.name, ())) for p in chunk)) for chunk in _chunks(pairs)]
     return _run(tasks, f"{src} against {bgr}")
 
@@ -56,7 +56,8 @@ def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
     return [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]
 
 
-def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:
+def person_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
+    """Read the likely people of a ``--boxes`` table: boxes (x, y, w, h; shares of the image) by the image's locator."""
     table = read_table(PEOPLE, path, ["locator", "score", "x", "y", "w", "h"])
     found: dict[str, tuple[Box, ...]] = {}
     for row in table.filter(pc.greater_equal(table["score"], LIKELY)).to_pylist():
@@ -107,7 +108,7 @@ def draw(measures: pd.DataFrame, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pipelines.page.captured import COLOURS, METERING, PANELS, SUBJECT, by_brightness, values
+    from pipelines.page.inputs.captured import COLOURS, METERING, PANELS, SUBJECT, by_brightness, values
 
     figure = Figure(figsize=(15, 11), layout="constrained")
     axes = figure.subplots(4, 4).ravel()

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, browse, calibrate, curation, decisions, people, replay, shards
+from pipelines.commands import audit, browse, calibrate, captured, curation, decisions, evaluate, people, replay, shards
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,10 +28,13 @@ app.command()(curation.curation)
 app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
+app.command()(captured.captured)
 app.command()(shards.render)
 app.command()(shards.show)
 app.command()(shards.verify)
 app.command()(replay.replay)
+app.command()(evaluate.evaluate)
+use_app.command("testset")(evaluate.use_testset)
 
 console = Console()
 SCANS = Path(".work/scan")
@@ -128,6 +131,7 @@ def scan(
     params = load()
     for name, root in extra_roots().items():
         _scan_extra(name, root, rehash)
+    evaluate.scan_testsets()
     if params.data.preset == "sample":
         console.print("The sample needs no scan: its stage stamps what it made.")
         return

@@ -16,7 +16,7 @@ from curation.detectors.build import DetectParams
 from curation.filters import CurateParams
 from curation.index import IndexParams
 from pipelines.page.config import ReportParams
-from training.config import EvaluateParams, ExportParams, TrainParams
+from training.config import EvaluateParams, ExportParams, RobustnessParams, TrainParams
 
 PARAMS = Path("params.yaml")
 
@@ -85,6 +85,7 @@ class Params(Section):
     train_base: TrainParams
     train_refine: TrainParams
     evaluate: EvaluateParams
+    robustness: RobustnessParams
     export: ExportParams
     report: ReportParams
 

@@ -59,9 +59,13 @@ def use(name: Preset, path: Path = PARAMS, photos: bool = False) -> list[Change]
         held = (earlier.get("data") or {}).get("photos") if before.get("data.preset") == _kind(text) else None
         text = _set(text, "data.photos", held or dict(PHOTOS))
     after = flatten(yaml.load(text))
-    if earlier.get("extra"):
-        text = _set(text, "extra", earlier["extra"])
-        after = flatten(yaml.load(text))
+    for key in ("extra", "evaluate.sets"):
+        held = earlier
+        for step in key.split("."):
+            held = (held or {}).get(step)
+        if held:
+            text = _set(text, key, held)
+            after = flatten(yaml.load(text))
     if before.get("data.preset") == name:
         for key in ("data.places365.digest", "data.videomatte.digest"):
             if before.get(key):
@@ -103,6 +107,13 @@ def write_extra(name: str, root: Path, path: Path = Path(PATHS)) -> None:
         raise FileNotFoundError(f"'{root}' is not a folder; give the folder of the source '{name}'")
     known = {key: str(folder) for key, folder in extra_roots(path).items()}
     _write_paths({"extra": known | {name: str(root.resolve())}}, path)
+
+
+def write_testset(name: str, root: Path, backgrounds: Path | None, path: Path = Path(PATHS)) -> None:
+    """Write the folders of a test set into paths.yaml."""
+    values = (YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
+    folders = {"folder": str(root), **({} if backgrounds is None else {"backgrounds": str(backgrounds)})}
+    _write_paths({"testsets": {**(values.get("testsets") or {}), name: folders}}, path)
 
 
 def _write_paths(values: dict[str, Any], path: Path) -> None:

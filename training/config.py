@@ -129,6 +129,17 @@ class TrainParams(Section):
     """Compute activations again in the backward pass: less memory, more time, the same weights."""
 
 
+class TestSetParams(Section):
+    """A further test set: a folder of the user's."""
+
+    layout: Literal["folder", "rgba", "fg-alpha", "videomatte", "rvm"]
+    """How it is laid out; see docs/evaluation.md."""
+    real: bool
+    """Whether its mattes are of real people: such sets are the headline."""
+    digest: str | None
+    """Of the names and sizes of its files and of its backgrounds', where it has any; ``cleanplate scan`` writes it."""
+
+
 class EvaluateParams(Section):
     """Parameters of the ``evaluate`` stage."""
 
@@ -138,6 +149,13 @@ class EvaluateParams(Section):
     """Samples a forward pass."""
     gallery: int = Field(ge=0)
     """Samples pictured in the report, shared out over the strengths: of each the worst, the median, the best, ..."""
+    methods: tuple[str, ...]
+    """Methods beside classical, base, refine and refine_coarse: ``guided``, ``closed_form`` (slow; needs the extra
+    ``eval``), or files as ``find_weights`` finds them: an ONNX matting model, or weights of a refine network."""
+    frames: int = Field(ge=1)
+    """Consecutive frames of each clip where VideoMatte240K's layout is a further test set."""
+    sets: dict[str, TestSetParams]
+    """Further test sets, by name; ``cleanplate use testset`` writes them, paths.yaml says where they lie."""
 
 
 class ExportParams(Section):
@@ -149,3 +167,32 @@ class ExportParams(Section):
     """Height of TorchScript's frames and of the check, pixels, a multiple of 4; the ONNX file takes any."""
     tolerance: float
     """Largest mean difference of alpha or foreground allowed between the exported and the PyTorch model."""
+
+
+class RobustnessParams(Section):
+    """Parameters of the ``robustness`` stage: the points of its curves; an empty list leaves one out."""
+
+    accelerator: Literal["auto", "cpu", "cuda"]
+    """Device; auto takes a GPU where there is one and says what it took."""
+    seed: int
+    """Seed of directions, shadows, changed things and grain."""
+    methods: tuple[str, ...] = Field(min_length=1)
+    """What is measured, beside a plain colour difference: as ``evaluate.methods``, the project's own named too."""
+    samples: int = Field(ge=1)
+    """Composites of the test set's strength ``exact`` that go through every point and probe, evenly spread."""
+    pictured: int = Field(ge=0)
+    """How many of them the probes' pictures show."""
+    shift: tuple[Annotated[float, Field(ge=0)], ...]
+    """Shift of the captured background, pixels at 512 on the long side."""
+    exposure: tuple[float, ...]
+    """Exposure of the captured background, stops."""
+    white_balance: tuple[float, ...]
+    """Red of the captured background up and blue down, stops."""
+    gamma: tuple[Annotated[float, Field(gt=0)], ...]
+    """Exponent of the captured background's display values."""
+    noise: tuple[Annotated[float, Field(ge=0)], ...]
+    """Sigma of both pictures' own noise at mid grey, display values 0 to 1."""
+    jpeg: tuple[Annotated[int, Field(ge=1, le=100)], ...]
+    """JPEG quality of both pictures."""
+    shadow: tuple[Annotated[float, Field(ge=0, lt=1)], ...]
+    """What the person's shadow takes from the display values of the scene in the source, share."""

@@ -97,8 +97,10 @@ class _Cast(NamedTuple):
     objects: Objects
 
 
-def plan_chunks(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> Iterator[pa.Table]:
-    """Draw every composite of every set, a row group at a time: ten million rows never lie in memory together.
+def plan_chunks(
+    verdicts: pa.Table, frames: pa.Table, params: PlanParams, sets: Sequence[str] = SETS
+) -> Iterator[pa.Table]:
+    """Draw every composite of every set, or of some: a row group at a time, for ten million rows never lie in memory.
 
     ``verdicts``, ``frames``: the VERDICTS and FRAMES tables. Yields PLAN rows sorted by set and ordinal. All that is
     drawn for a row hangs on seed, set and ordinal alone, and a larger ``count`` only adds rows. Hard cases follow the
@@ -106,7 +108,7 @@ def plan_chunks(verdicts: pa.Table, frames: pa.Table, params: PlanParams) -> Ite
     Raises ValueError, before the first chunk, where a set has no backgrounds or no frames or cannot keep the cap,
     naming the split and what to do.
     """
-    pairings = [pairing for name in SETS for pairing in _pairings(name, params)]
+    pairings = [pairing for name in sets for pairing in _pairings(name, params)]
     casts = [(pairing, _cast(verdicts, frames, pairing)) for pairing in pairings]
     for pairing, cast in sorted(casts, key=lambda item: (item[0].name, item[0].first)):
         total = pairing.pairs * len(pairing.captures)

@@ -69,7 +69,7 @@ def _say_bad(measures: "pd.DataFrame") -> None:
 
 
 def _compare(measures: "pd.DataFrame") -> None:
-    from pipelines.page.captured import table
+    from pipelines.page.inputs.captured import table
 
     shown = Table("quantity", "unit", "real", "synthetic", title="5 / 50 / 95 % quantiles")
     for name, unit, words in table(measures):

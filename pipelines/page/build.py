@@ -1,9 +1,8 @@
-"""Puts the chapters into the template."""
+"""Puts the chapters into the templates."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -11,12 +10,15 @@ import pyarrow.compute as pc
 from compositing.tables import FRAMES, PLAN
 from curation.datasets import reader, with_names
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
-from pipelines.page import backgrounds, borderline, captured, card, composites, curves, evaluation, histograms
-from pipelines.page.limits import limits
+from pipelines.page import modelcard, provenance, template, training
+from pipelines.page.backgrounds import borderline, gallery, histograms
+from pipelines.page.backgrounds.limits import limits
+from pipelines.page.figures import MODEL_COLOUR
+from pipelines.page.inputs import captured, composites, sources
+from pipelines.page.results import gallery as cases
+from pipelines.page.results import metrics as measured
+from pipelines.page.results import robustness, tables, weak, worth
 from pipelines.params import Params
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 CAPTURED = Path("calibration/real.parquet")
 """Measures of the user's own pairs: optional, and no output of a stage."""
@@ -26,89 +28,97 @@ SHOWN = (
 )  # fmt: skip
 
 
-def page(params: Params, data: Path, metrics: Path, roots: Mapping[str, Path] | None, params_text: str) -> str:
-    """Return the whole report as one self-contained HTML page.
+def pages(
+    params: Params, data: Path, metrics: Path, roots: Mapping[str, Path] | None, params_text: str
+) -> tuple[str, str]:
+    """Return the whole report as one self-contained HTML page, and the model card as Markdown.
 
-    ``roots``: of the photographs, by dataset; None where they are not at hand: their places stay empty.
+    ``roots``: of the photographs, by dataset; None where they are not at hand: their places stay empty. Raises
+    FileNotFoundError where a stage's output is missing, or as :func:`curation.tables.read_table`.
     """
-    from plotly.offline import get_plotlyjs
-
     images, frames, plan = (
         read_table(table, data / f"{table.name}.parquet").to_pandas() for table in (IMAGES, FRAMES, PLAN)
     )
     people, verdicts = (
         with_names(read_table(table, data / f"{table.name}.parquet")).to_pandas() for table in (PEOPLE, VERDICTS)
     )
-    test = evaluation.ordered(json.loads((metrics / "evaluate.json").read_text(encoding="utf-8"))["test"])
-    counts = backgrounds.counts(verdicts)
-    shown = params.report
-    drawn = [*data.glob("*.parquet"), *data.glob("models/*.safetensors")]
-    read = reader(roots) if roots else _not_at_hand
-    from markupsafe import Markup
-
-    return _template("report.html.j2").render(
-        preset=params.data.preset,
-        summary=f"{counts[0][1]:,} of {len(verdicts):,} backgrounds kept, {len(plan):,} composites.",
-        verdict=evaluation.verdict(test),
-        bars=Markup(curves.comparison(test, "mad", "test MAD × 1000, lower is better")),
-        columns=[(name, unit) for _, name, unit in evaluation.COLUMNS],
-        table=evaluation.table(test),
-        predictions=evaluation.predictions(data / "evaluation"),
-        composites=composites.rows(data / "shards", data / "shards.parquet", ("base", "refine"), shown.composites),
-        captured=captured.chapter(CAPTURED, data / "shards", data / "shards.parquet"),
-        chapter=_curation(verdicts, people, read, params),
-        curves=[Markup(f) for name in ("train_base", "train_refine") for f in curves.training(metrics / name, name)],
-        card=card.rows(images, verdicts, frames, plan),
-        hashes=card.hashes(drawn),
+    found = measured.read(metrics)
+    shown, shards = params.report, (data / "shards", data / "shards.parquet")
+    used = sources.sources(images, verdicts, frames, (params.train_base, params.train_refine))
+    shared: dict[str, Any] = {
+        "preset": params.data.preset,
+        "model": measured.MODEL,
+        "worth": worth.chapter(found, params.data.preset),
+        "first": weak.first(found),
+        "data": {
+            "sources": used,
+            "licences": sources.licences(used),
+            "counts": sources.counts(verdicts, frames, plan),
+            "rejected": sources.rejected(verdicts),
+        },
+        "hashes": provenance.hashes([*data.glob("*.parquet"), *data.glob("models/*.safetensors")]),
+        "environment": provenance.environment(),
+        "commit": provenance.commit(),
+    }
+    report = template.html(
+        "report.html.j2",
+        **shared,
+        colour=MODEL_COLOUR,
+        summary=f"{int(verdicts['kept'].sum()):,} of {len(verdicts):,} backgrounds kept, {len(plan):,} composites.",
+        fails={
+            "worst": weak.worst(found),
+            "slices": weak.slices(found),
+            "no_slices": weak.NO_SLICES,
+            "robustness": robustness.chapter(found.robustness),
+            "no_robustness": robustness.ABSENT,
+            "probes": weak.probes(found),
+            "no_probes": weak.NO_PROBES,
+            "pictures": cases.montages(data / "robustness", found.robustness.get("probes", {})),
+        },
+        predictions=cases.predictions(data / "evaluation"),
+        tables=tables.tables(found),
+        composites=composites.rows(*shards, ("base", "refine"), shown.composites),
+        captured=captured.chapter(CAPTURED, *shards),
+        chapter=_backgrounds(verdicts, people, roots, params),
+        curves=[figure for name in ("train_base", "train_refine") for figure in training.curves(metrics / name, name)],
         params=params_text,
-        environment=card.environment(),
-        commit=card.commit(),
-        plotly_js=Markup(get_plotlyjs()),
     )
+    return report, modelcard.text(params, found, shared)
 
 
 def curation_page(params: Params, data: Path, roots: Mapping[str, Path] | None) -> str:
     """Return what curation did as one self-contained HTML page; it needs no more than the curation stages made.
 
-    ``roots`` as for :func:`page`. Raises as :func:`curation.tables.read_table`.
+    ``roots`` as for :func:`pages`. Raises as :func:`curation.tables.read_table`.
     """
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
     verdicts = with_names(read_table(VERDICTS, data / "verdicts.parquet", SHOWN)).to_pandas()
     boxes = ["dataset", "locator", "role", "score", "x", "y", "w", "h"]
     people = with_names(read_table(PEOPLE, data / "people.parquet", boxes))
-    found = people.filter(pc.greater_equal(people["score"], backgrounds.SMALLEST_SCORE)).to_pandas()
-    return _template("curation.html.j2").render(
+    found = people.filter(pc.greater_equal(people["score"], gallery.SMALLEST_SCORE)).to_pandas()
+    return template.html(
+        "curation.html.j2",
         preset=params.data.preset,
         summary=f"{int(verdicts['kept'].sum()):,} of {len(verdicts):,} backgrounds kept.",
-        chapter=_curation(verdicts, found, reader(roots) if roots else _not_at_hand, params),
-        plotly_js=Markup(get_plotlyjs()),
+        chapter=_backgrounds(verdicts, found, roots, params),
     )
 
 
-def _curation(verdicts: pd.DataFrame, people: pd.DataFrame, read: backgrounds.Read, params: Params) -> dict[str, Any]:
-    from markupsafe import Markup
-
+def _backgrounds(
+    verdicts: pd.DataFrame, people: pd.DataFrame, roots: Mapping[str, Path] | None, params: Params
+) -> dict[str, Any]:
     shown, curate = params.report, params.curate
-    galleries = backgrounds.galleries(verdicts, people, read, shown.backgrounds, shown.blur_people)
+    read = reader(roots) if roots else _not_at_hand
+    near = borderline.sheets(verdicts, people, read, curate, max(2, shown.backgrounds // 2), shown.blur_people)
     return {
-        "rejected": Markup(curves.rejected(backgrounds.counts(verdicts))),
-        "yields": Markup(histograms.yields(verdicts)),
-        "scores": Markup(histograms.scores(verdicts, curate.person_score)),
-        "measures": [Markup(figure) for figure in histograms.measures(verdicts, limits(curate))],
+        "rejected": histograms.rejected(gallery.counts(verdicts)),
+        "yields": histograms.yields(verdicts),
+        "scores": histograms.scores(verdicts, curate.person_score),
+        "measures": histograms.measures(verdicts, limits(curate)),
         "galleries": [
-            *galleries,
-            *borderline.sheets(verdicts, people, read, curate, max(2, shown.backgrounds // 2), shown.blur_people),
+            *gallery.galleries(verdicts, people, read, shown.backgrounds, shown.blur_people),
+            *near,
         ],
     }
-
-
-def _template(name: str) -> "Template":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template(name)
 
 
 def _not_at_hand(locator: str) -> bytes:

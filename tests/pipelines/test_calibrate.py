@@ -9,7 +9,7 @@ from compositing.tables import MEASURES, SHARDS
 from curation.tables import read_table, write_chunks
 from pipelines.cli import app
 from pipelines.engine import run_parts
-from pipelines.page.captured import chapter, figures, table
+from pipelines.page.inputs.captured import chapter, figures, table
 from pipelines.params import load
 from pipelines.presets import use
 from tests.compositing.composite_world import make_world, photograph, plan_params

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from curation.tables import PEOPLE, VERDICTS, write_table
-from pipelines.page.borderline import draw_boxes, sheets
+from pipelines.page.backgrounds.borderline import draw_boxes, sheets
+from pipelines.page.backgrounds.histograms import measures, scores, yields
+from pipelines.page.backgrounds.limits import Limit, limits, nearest
 from pipelines.page.build import curation_page
-from pipelines.page.histograms import measures, scores, yields
-from pipelines.page.limits import Limit, limits, nearest
 from pipelines.params import load
 
 

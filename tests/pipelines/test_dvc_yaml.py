@@ -78,3 +78,15 @@ def test_arrows_run_one_way():
         if order[path.relative_to(ROOT).parts[0]] > order[room]
     ]
     assert wrong == []
+
+
+def test_every_plot_is_made_by_a_stage():
+    """A path that no stage writes makes 'dvc plots' fail for everything."""
+    project = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
+    outs = {out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for out in stage["outs"]}
+    plotted = []
+    for plot in project["plots"]:
+        name, told = (plot, {}) if isinstance(plot, str) else next(iter(plot.items()))
+        plotted += [name] if not isinstance(told.get("y"), dict) else told["y"]
+    assert len(plotted) > 10
+    assert [path for path in plotted if not any(path == out or path.startswith(f"{out}/") for out in outs)] == []

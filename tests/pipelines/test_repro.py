@@ -46,12 +46,16 @@ TINY = {
     "train_refine.checkpoint_every": 2,
     "train_refine.refine_sample_pixels": 1600,
     "evaluate.gallery": 1,
+    "robustness.samples": 1,
+    "robustness.exposure": [],
+    "robustness.jpeg": [],
+    "robustness.noise": [],
     "export.width": 128,
     "export.height": 128,
 }
 STAGES = [
     "sample", "index", "detect", "curate", "mattes", "plan", "render", "train_base", "train_refine", "evaluate",
-    "export", "report",
+    "robustness", "export", "report",
 ]  # fmt: skip
 
 pytestmark = pytest.mark.slow
@@ -104,7 +108,7 @@ def project(tmp_path_factory) -> Path:
 
 
 def test_every_stage_left_its_outputs(project):
-    for table in ("images", "people", "verdicts", "frames", "plan", "shards", "evaluation"):
+    for table in ("images", "people", "verdicts", "frames", "plan", "shards", "evaluation", "robustness"):
         assert (project / "data" / f"{table}.parquet").is_file(), table
     assert (project / "data/models/base.safetensors").is_file()
     assert (project / "data/models/refine.safetensors").is_file()
@@ -118,6 +122,9 @@ def test_metrics_have_the_promised_keys(project):
     for strength in ("exact", "mild", "hard"):
         for method in ("classical", "base", "refine"):
             assert test[strength][method]["mad"] >= 0
+    robustness = json.loads((project / "metrics/robustness.json").read_text())
+    assert set(robustness["curves"]["shift"]["points"][0]) == {"value", "difference", "classical", "base", "refine"}
+    assert (project / "data/robustness/swapped.jpg").is_file()
     shown = sh(project, "dvc", "metrics", "show", "--json")
     assert "evaluate.json" in shown
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compositing.shards.reader import Sample, ShardReader
-from training.evaluation.tables import METHODS
+from training.evaluation.tiles import tiles_name, write_tiles
 from training.watch.errormap import ERROR_RANGE, error_map, error_words
 
 Bytes = NDArray[np.uint8]
@@ -36,6 +36,7 @@ def choose(rows: Sequence[Mapping[str, Any]], strengths: Sequence[str], count: i
     """
     table = pd.DataFrame(rows)
     keys = ["strength", "ordinal", "composite_id"]
+    methods = list(dict.fromkeys(table["method"]))
     wide = table.pivot(index=keys, columns="method", values="mad").reset_index()
     chosen: list[dict[str, Any]] = []
     queues = {s: _ranked(wide[wide["strength"] == s]) for s in reversed(strengths)}
@@ -43,7 +44,7 @@ def choose(rows: Sequence[Mapping[str, Any]], strengths: Sequence[str], count: i
         for strength, queue in queues.items():
             if queue and len(chosen) < count:
                 which, row = queue.pop(0)
-                mad = {method: round(float(row[method]), 3) for method in METHODS}
+                mad = {method: round(float(row[method]), 3) for method in methods}
                 key = {"composite_id": row["composite_id"], "ordinal": int(row["ordinal"])}
                 chosen.append({**key, "strength": strength, "which": which, "mad": mad})
     order = {strength: i for i, strength in enumerate(strengths)}
@@ -92,7 +93,7 @@ def panels(sample: Sample, refine: Bytes, classical: Bytes) -> dict[str, Bytes]:
 def write_gallery(
     shards: Path, table: Path, chosen: Sequence[Mapping[str, Any]], alphas: Mapping[str, Path], folder: Path
 ) -> dict[str, Path]:
-    """Write the panels of the chosen samples and ``gallery.json`` into ``folder``; relative name -> file.
+    """Write panels and tiles of the chosen samples and ``gallery.json`` into ``folder``; relative name -> file.
 
     ``alphas``: file name as of :func:`picture` -> predicted alpha. The index is a list of {composite_id, ordinal,
     strength, which, mad: {method: MAD x 1000}, error_range, files: {what it shows: file}}.
@@ -106,8 +107,10 @@ def write_gallery(
         key = str(item["composite_id"])
         sample = reader.read(positions[item["ordinal"]])
         refine, classical = (_read_grey(alphas[picture(key, method)]) for method in ("refine", "classical"))
-        names = {}
-        for number, (words, image) in enumerate(panels(sample, refine, classical).items()):
+        names, shown = {}, panels(sample, refine, classical)
+        tiles = tiles_name(item["strength"], item["which"])
+        files[tiles] = write_tiles(shown, folder / tiles)
+        for number, (words, image) in enumerate(shown.items()):
             name = f"{item['strength']}-{key[:12]}-{number}" + (".jpg" if words in PHOTOGRAPHS else ".png")
             files[name] = _write(image, folder / name)
             names[words] = name

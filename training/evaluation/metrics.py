@@ -21,6 +21,10 @@ Mask = npt.NDArray[np.bool_]
 UNKNOWN = 128
 """The trimap's value for unknown."""
 
+TRIMAP_LIMITS = (0.06, 0.96)
+"""True alpha between these makes a pixel unknown."""
+TRIMAP_ROUNDS = 10
+"""How often the unknown region grows by a pixel, and shrinks again: gaps of up to twice that close."""
 GRADIENT_SIGMA = 1.4
 CONNECTIVITY_STEP = 0.1
 CONNECTIVITY_TOLERANCE = 0.15
@@ -82,15 +86,7 @@ def whole_image(pred: npt.ArrayLike, true: npt.ArrayLike) -> WholeImage:
     Raises:
         ValueError: the two differ in shape, are not two-dimensional, not floating point or not finite.
     """
-    predicted, truth = _matte(pred, "pred"), _matte(true, "true")
-    _same_shape(predicted, truth)
-    difference = predicted - truth
-    return WholeImage(
-        mad=1e3 * float(np.abs(difference).mean()),
-        mse=1e3 * float(np.square(difference).mean()),
-        grad=1e-3 * float(_gradient_map(predicted, truth).sum()),
-        conn=1e-3 * float(_connectivity_map(predicted, truth).sum()),
-    )
+    return _over_all(_compared(pred, true))
 
 
 def unknown_region(pred: npt.ArrayLike, true: npt.ArrayLike, trimap: npt.ArrayLike) -> UnknownRegion:
@@ -101,17 +97,37 @@ def unknown_region(pred: npt.ArrayLike, true: npt.ArrayLike, trimap: npt.ArrayLi
     Raises:
         ValueError: shapes differ, a matte is not floating point or not finite.
     """
-    predicted, truth = _matte(pred, "pred"), _matte(true, "true")
-    unknown: Mask = np.asarray(trimap) == UNKNOWN
-    _same_shape(predicted, truth)
-    _same_shape(predicted, unknown)
-    difference = (predicted - truth)[unknown]
-    return UnknownRegion(
-        sad=1e-3 * float(np.abs(difference).sum()),
-        mse=_mean(np.square(difference)),
-        grad=float(_gradient_map(predicted, truth)[unknown].sum()),
-        conn=float(_connectivity_map(predicted, truth)[unknown].sum()),
-    )
+    return _inside(_compared(pred, true), trimap)
+
+
+def both_conventions(
+    pred: npt.ArrayLike, true: npt.ArrayLike, trimap: npt.ArrayLike
+) -> tuple[WholeImage, UnknownRegion]:
+    """Return :func:`whole_image` and :func:`unknown_region` for little more than the price of one.
+
+    Raises:
+        ValueError: as they do.
+    """
+    maps = _compared(pred, true)
+    return _over_all(maps), _inside(maps, trimap)
+
+
+def make_trimap(true: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """Make the trimap of the published figures out of true alpha (H, W) in [0, 1]: 0, 128 (unknown) or 255.
+
+    Unknown is where alpha lies between 0.06 and 0.96, then ten rounds of dilation and ten of erosion with a circle of
+    three pixels (Background Matting V2's supplement): gaps close, and the band becomes hardly wider. The rounds are
+    pixels whatever the size of the frame, as published.
+
+    Raises:
+        ValueError: the matte is not floating point or not finite.
+    """
+    truth = _matte(true, "true")
+    low, high = TRIMAP_LIMITS
+    soft = ((truth > low) & (truth < high)).astype(np.uint8)
+    circle = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    unknown = cv2.erode(cv2.dilate(soft, circle, iterations=TRIMAP_ROUNDS), circle, iterations=TRIMAP_ROUNDS)
+    return np.where(unknown > 0, UNKNOWN, np.where(truth >= 0.5, 255, 0)).astype(np.uint8)
 
 
 def dtssd(pred: npt.ArrayLike, pred_prev: npt.ArrayLike, true: npt.ArrayLike, true_prev: npt.ArrayLike) -> float:
@@ -165,6 +181,41 @@ def by_region(pred: npt.ArrayLike, true: npt.ArrayLike) -> ByRegion:
         background=1e3 * _mean(difference[empty]),
         soft=1e3 * _mean(difference[~empty & ~full]),
         foreground=1e3 * _mean(difference[full]),
+    )
+
+
+class _Compared(NamedTuple):
+    """Two mattes pixel by pixel, each (H, W)."""
+
+    difference: Array
+    gradient: Array
+    connectivity: Array
+
+
+def _compared(pred: npt.ArrayLike, true: npt.ArrayLike) -> _Compared:
+    predicted, truth = _matte(pred, "pred"), _matte(true, "true")
+    _same_shape(predicted, truth)
+    return _Compared(predicted - truth, _gradient_map(predicted, truth), _connectivity_map(predicted, truth))
+
+
+def _over_all(maps: _Compared) -> WholeImage:
+    return WholeImage(
+        mad=1e3 * float(np.abs(maps.difference).mean()),
+        mse=1e3 * float(np.square(maps.difference).mean()),
+        grad=1e-3 * float(maps.gradient.sum()),
+        conn=1e-3 * float(maps.connectivity.sum()),
+    )
+
+
+def _inside(maps: _Compared, trimap: npt.ArrayLike) -> UnknownRegion:
+    unknown: Mask = np.asarray(trimap) == UNKNOWN
+    _same_shape(maps.difference, unknown)
+    difference = maps.difference[unknown]
+    return UnknownRegion(
+        sad=1e-3 * float(np.abs(difference).sum()),
+        mse=_mean(np.square(difference)),
+        grad=float(maps.gradient[unknown].sum()),
+        conn=float(maps.connectivity[unknown].sum()),
     )
 
 

@@ -15,6 +15,7 @@ from training.evaluation import baseline
 
 MEAN = "mean.npy"
 TUNED = "tuned.json"
+CLASSICAL = "classical.json"
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,24 @@ def read_classical(mean: Path, tuned: Sequence[Path]) -> Classical:
         values = json.loads((folder / TUNED).read_text(encoding="utf-8"))
         by_strength[values.pop("strength")] = baseline.Tuned.from_json(values)
     return Classical(np.load(mean / MEAN), by_strength)
+
+
+def write_classical(classical: Classical, folder: Path) -> dict[str, Path]:
+    """Write a tuned baseline into a folder, for :func:`load_classical`; file name -> file."""
+    files = {MEAN: folder / MEAN, CLASSICAL: folder / CLASSICAL}
+    np.save(files[MEAN], classical.mean)
+    values = {strength: tuned.to_json() for strength, tuned in classical.tuned.items()}
+    files[CLASSICAL].write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    return files
+
+
+def load_classical(folder: Path) -> Classical:
+    """Read what :func:`write_classical` wrote. Raises FileNotFoundError naming the stage that makes it."""
+    if not (folder / CLASSICAL).is_file():
+        raise FileNotFoundError(
+            f"{folder / CLASSICAL} is missing, so the classical baseline is not tuned; run 'dvc repro evaluate' or "
+            "'dvc pull evaluate'"
+        )
+    values = json.loads((folder / CLASSICAL).read_text(encoding="utf-8"))
+    tuned = {strength: baseline.Tuned.from_json(each) for strength, each in values.items()}
+    return Classical(np.load(folder / MEAN), tuned)

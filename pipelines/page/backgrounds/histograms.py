@@ -6,11 +6,24 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipelines.page.curves import KEPT, LAYOUT, REJECTED, figure_html
-from pipelines.page.limits import Limit, values
+from pipelines.page.backgrounds.limits import Limit, values
+from pipelines.page.figures import KEPT, REJECTED, figure_html, label, new_figure
 
 BINS = 60
 MOST_SCENES = 40
+
+
+def rejected(counts: list[tuple[str, int]]) -> str:
+    """Draw how many backgrounds were kept, and rejected by each rule."""
+    names, found = zip(*counts, strict=True)
+    colours = [KEPT if name == "kept" else REJECTED for name in names]
+    figure = new_figure(50 + 26 * len(names), legend=False)
+    texts = [f"{value:,}" for value in found]
+    figure.add_bar(x=found, y=[label(name) for name in names], orientation="h", marker_color=colours, text=texts)
+    figure.update_traces(textposition="outside", cliponaxis=False)
+    figure.update_xaxes(range=[0, 1.15 * max(1, *found)])
+    figure.update_yaxes(autorange="reversed", dtick=1, showgrid=False)
+    return figure_html(figure, "backgrounds by verdict")
 
 
 def yields(verdicts: pd.DataFrame) -> str:
@@ -22,30 +35,31 @@ def yields(verdicts: pd.DataFrame) -> str:
         half = MOST_SCENES // 2
         title += f": the {half} lowest and the {half} highest"
         found = pd.concat([found.iloc[:half], found.iloc[-half:]])
-    figure = go.Figure(layout={**LAYOUT, "height": 110 + 18 * len(found), "title": title})
+    figure = new_figure(60 + 18 * len(found), legend=False)
     counts = [f"{mean:.0%} of {size:,}" for mean, size in found.itertuples(index=False)]
-    figure.add_bar(x=found["mean"], y=list(found.index), orientation="h", marker_color=KEPT, text=counts)
+    figure.add_bar(
+        x=found["mean"], y=[label(scene) for scene in found.index], orientation="h", marker_color=KEPT, text=counts
+    )
     figure.update_traces(textposition="outside", cliponaxis=False, textfont_size=11)
     figure.update_xaxes(range=[0, 1.25], tickvals=[0, 0.5, 1], tickformat=".0%")
-    figure.update_yaxes(autorange="reversed", automargin=True, dtick=1, tickfont_size=11)
-    return figure_html(figure)
+    figure.update_yaxes(autorange="reversed", dtick=1, tickfont_size=11, showgrid=False)
+    return figure_html(figure, title)
 
 
 def scores(verdicts: pd.DataFrame, threshold: float) -> str:
     """Draw the best person score of each image where anything was found, kept and rejected, and the threshold."""
     score = verdicts["person_score"]
     nobody, unseen = int((score == 0).sum()), int(score.isna().sum())
-    words = f"score<br>left out: {nobody:,} images with nobody,<br>{unseen:,} not looked at"
+    told = f"left out: {nobody:,} images with nobody, {unseen:,} not looked at"
     some = verdicts[score > 0]
     edges = np.linspace(0, 1, BINS + 1)
-    figure = _histogram(some["person_score"], some["kept"], edges, [(threshold, f"{threshold:g}")], words)
-    figure.update_layout(title="best person score", margin_b=80)
-    return figure_html(figure)
+    figure = _histogram(some["person_score"], some["kept"], edges, [(threshold, f"{threshold:g}")], "score")
+    return figure_html(figure, f"best person score ({told})")
 
 
 def measures(verdicts: pd.DataFrame, limits: Sequence[Limit]) -> list[str]:
     """Draw each limit's measure, kept and rejected by whatever filter, and its thresholds."""
-    figures = []
+    figures: list[str] = []
     for limit in limits:
         found = values(verdicts, limit).astype(np.float64)
         if limit.logarithmic:
@@ -54,7 +68,6 @@ def measures(verdicts: pd.DataFrame, limits: Sequence[Limit]) -> list[str]:
         whole = [*found.dropna(), *(place for place, _ in thresholds)]
         edges = np.linspace(min(whole), max(whole) + 1e-6, BINS + 1)
         figure = _histogram(found, verdicts["kept"], edges, thresholds, limit.words)
-        figure.update_layout(title=f"filter {limit.rule}")
         if limit.logarithmic:
             ticks = [(power, digit) for power in range(-1, 7) for digit in (1, 2, 5)]
             figure.update_xaxes(
@@ -62,14 +75,14 @@ def measures(verdicts: pd.DataFrame, limits: Sequence[Limit]) -> list[str]:
                 tickvals=[power + np.log10(digit) for power, digit in ticks],
                 ticktext=[f"{digit * 10.0**power:,g}" for power, digit in ticks],
             )
-        figures.append(figure_html(figure))
+        figures.append(figure_html(figure, f"filter {limit.rule}"))
     return figures
 
 
 def _histogram(
     found: pd.Series, kept: pd.Series, edges: np.ndarray, thresholds: Sequence[tuple[float, str]], name: str
 ) -> go.Figure:
-    figure = go.Figure(layout={**LAYOUT, "barmode": "stack", "bargap": 0})
+    figure = new_figure(barmode="stack", bargap=0)
     centres, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
     for mask, words, colour in ((kept, "kept", KEPT), (~kept, "rejected", REJECTED)):
         counts, _ = np.histogram(found[mask].dropna(), edges)
@@ -78,5 +91,4 @@ def _histogram(
         figure.add_vline(x=place, line_dash="dash", line_color="#1c1e21", annotation_text=words)
     figure.update_xaxes(title=name)
     figure.update_yaxes(title="images")
-    figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"})
     return figure

@@ -8,8 +8,8 @@ import pandas as pd
 
 from curation.filters import CurateParams
 from curation.images import decode_rgb
-from pipelines.page.backgrounds import Read, boxes_by_locator
-from pipelines.page.limits import Limit, limits, nearest, values
+from pipelines.page.backgrounds.gallery import Read, boxes_by_locator
+from pipelines.page.backgrounds.limits import Limit, limits, nearest, values
 from pipelines.page.pictures import Image, blur_boxes, data_uri, fit
 
 SIDE = 300

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from compositing.calibration.metering import fit_coupling
 from compositing.tables import MEASURES
 from curation.tables import read_table
-from pipelines.page.curves import LAYOUT, figure_html
+from pipelines.page.figures import figure_html, new_figure
 
 Values = NDArray[np.float64]
 RENDERED = 40
@@ -96,25 +95,25 @@ def figures(measures: pd.DataFrame) -> list[str]:
     good = measures[measures["status"] == "ok"]
     drawn = []
     for name, (unit, columns) in PANELS.items():
-        figure = go.Figure(layout={**LAYOUT, "height": 220, "title": name, "showlegend": False})
+        figure = new_figure(190, legend=False)
         for kind, colour in COLOURS.items():
             found = values(good[good["kind"] == kind], columns)
             # Rounded: a page of a thousand pairs should not carry sixteen digits of each.
             figure.add_box(x=np.round(found, 4), name=kind, marker_color=colour, boxpoints="all", pointpos=0, jitter=1)
         figure.update_xaxes(title=unit)
-        drawn.append(figure_html(figure))
-    figure = go.Figure(layout={**LAYOUT, "title": METERING})
+        drawn.append(figure_html(figure, name))
+    figure = new_figure()
     for kind, rows in good.groupby("kind"):
         points = {"mode": "markers", "name": str(kind), "marker_color": COLOURS[str(kind)]}
         figure.add_scatter(x=np.round(rows["subject"], 4), y=np.round(rows["gain"], 4), **points)
     figure.update_xaxes(title=SUBJECT)
     figure.update_yaxes(title="gain of the plate, stops")
-    drawn.append(figure_html(figure))
-    figure = go.Figure(layout={**LAYOUT, "title": "noise by brightness"})
+    drawn.append(figure_html(figure, METERING))
+    figure = new_figure()
     for kind, rows in good.groupby("kind"):
         x, low, middle, high = by_brightness(rows)
         error = {"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low}
         figure.add_scatter(x=x, y=middle, error_y=error, name=str(kind), marker_color=COLOURS[str(kind)])
     figure.update_xaxes(title="level, 0 to 255")
     figure.update_yaxes(title="levels of 255", rangemode="tozero")
-    return [*drawn, figure_html(figure)]
+    return [*drawn, figure_html(figure, "noise by brightness")]

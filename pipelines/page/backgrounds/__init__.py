@@ -1,0 +1,1 @@
+"""Which photographs were kept and why: pictures, counts, histograms, the borderline of each filter."""
