@@ -14,6 +14,7 @@ from curation.decisions import read_decisions
 from curation.identity import content_id
 from curation.tables import VERDICTS, read_table
 from pipelines.browse import mongod, session
+from pipelines.browse.media import Address
 from tests.pipelines.browse_world import photograph, write_project
 from tests.pipelines.composites_world import SCRIPT, key, write_composites
 
@@ -123,7 +124,11 @@ class Page:
         return [sample.text for sample in self.find("//*[@data-cy='looker']")]
 
     def decision(self, number):
-        shown = self.find("//*[@data-cy='looker']")[number].find_elements("css selector", "[data-cy='tag-decision']")
+        return self.shown_of(number, "decision")
+
+    def shown_of(self, number, field):
+        sample = self.find("//*[@data-cy='looker']")[number]
+        shown = sample.find_elements("css selector", f"[data-cy='tag-{field}']")
         return shown[0].text if shown else None
 
     def fetched(self, part):
@@ -142,6 +147,11 @@ class Page:
             """,
             part,
         )
+
+    def reads(self, address):
+        """Status of a fetch by the page, as the App's workers make one for an overlay."""
+        script = "fetch(arguments[0]).then((answer) => arguments[1](answer.status), () => arguments[1](0))"
+        return self.window.execute_async_script(script, address)
 
     def select(self, number):
         box = self.find("//*[@data-cy='looker']")[number].find_element("css selector", "input[type=checkbox]")
@@ -258,14 +268,16 @@ def test_composites_and_predictions_are_seen_straight_out_of_the_shards(app, bro
     page.picture("composites.png")
     page.find("//*[@data-cy='looker']")[3].click()
     page.until(lambda: page.fetched(f"/0/composites/test/3/{key('test', 3)}.src.jpg") == [128])
-    page.until(lambda: page.fetched(f"/1024/composites/test/3/{key('test', 3)}.pha.png") == [128])
+    base = Address(folder / ".fiftyone").base
+    assert page.reads(f"{base}/1024/composites/test/3/{key('test', 3)}.pha.png") == 200
+    assert page.reads(f"{base}/1024/composites/test/3/{key('test', 2)}.pha.png") == 404
     page.until(lambda: SCRIPT in page.text())
     page.picture("composite.png")
 
     page = Page(browser, url, "evaluation", "28 samples", 6)
     page.open()
-    assert [float(text.split()[0]) for text in page.samples()] == [30.0, 9.0, 6.0, 4.0, 2.0, 1.0]
-    page.until(lambda: page.fetched("/off/refine.png") == [128] * 5)
+    assert [page.shown_of(i, "refine_mad") for i in range(6)] == ["30", "9", "6", "4", "2", "1"], "worst first"
+    assert page.reads(f"{base}/1024/predictions/3/{key('test', 3)}/off/refine.png") == 200
     page.picture("evaluation.png")
     page.find("//*[@data-cy='looker']")[0].click()
     page.until(lambda: page.fetched(f"/480/predictions/3/{key('test', 3)}/error/refine.png") == [128])
