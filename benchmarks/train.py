@@ -5,7 +5,9 @@
 ``step_mobilenetv2``, ``step_resnet50``: steps a second of ``training.loop`` over those of :class:`Plain`, by processor
 time. Both train the base network from the same weights on the same 256x256 crops, batch 8, with the same rates,
 clipping and dropout masks; the two take turns step by step, so that a busy machine slows both. ``loss_difference_*``:
-how far the mean losses of the last ten steps are apart, as a share of the plain loop's, after ``--steps``.
+how far the mean losses of the last ten steps are apart, as a share of the plain loop's, after ``--steps``. Two runs
+drift apart by rounding alone; ``--control`` trains the plain loop a second time, from weights that are off by one part
+in ten million, and writes ``loss_control_*``: how far its losses are from the plain loop's.
 
 ``python -m benchmarks.train --quality --json FILE``
 
@@ -39,12 +41,13 @@ from training.build import build_network
 from training.config import TrainParams
 from training.loop import Readers, train
 from training.losses import base_losses
-from training.samples.data import Order, Steps, batches
+from training.samples.data import Order, Reader, Steps, batches
 from training.schedule import parameter_groups, rate_factor, set_rates
 
 SIDE = 256
 STRENGTH = "exact"
 WARM = 3
+OFF = 1e-7
 
 
 class Discs:
@@ -86,9 +89,12 @@ def _bytes(layer: NDArray[Any]) -> NDArray[np.uint8]:
 class Plain:
     """What one writes first: float32, contiguous layout, the stock optimizer, every output computed."""
 
-    def __init__(self, params: TrainParams, reader: Discs) -> None:
+    def __init__(self, params: TrainParams, reader: Reader, off: float = 0.0) -> None:
         self.params = params
         network = build_network("base", params).to(memory_format=torch.contiguous_format)
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.mul_(1 + off)
         self.network = network.train()
         self.optimizer = torch.optim.AdamW(parameter_groups(self.network, params))
         grow = round(params.crop_growth * params.steps)
@@ -113,15 +119,16 @@ class Plain:
         self.losses.append(total.item())
 
 
-def compare(backbone: str, steps: int, threads: int) -> dict[str, float]:
+def compare(backbone: str, steps: int, threads: int, side: int, control: bool) -> dict[str, float]:
     """Train both arms in turn and compare seconds of processor time a step, and losses."""
     base = parse(preset_text("sample")).train_base
-    changes = {"backbone": backbone, "steps": steps, "batch": 8, "crop": (SIDE, SIDE), "threads": threads}
+    changes = {"backbone": backbone, "steps": steps, "batch": 8, "crop": (side, side), "threads": threads}
     # Neither is part of a step, and both are done once, at the end, after the last step was timed.
     changes |= {"validate_every": steps, "checkpoint_every": steps, "accelerator": "cpu", "clip": 1.0}
     params = base.model_copy(update=changes)
     readers = Readers(Discs("train", 64), Discs("valid", 2))
-    plain = Plain(params, readers.train)  # type: ignore[arg-type]
+    plain = Plain(params, readers.train)
+    other = Plain(params, readers.train, OFF) if control else None
     ours: list[float] = []
     theirs: list[float] = []
     began = [time.process_time()]
@@ -133,6 +140,8 @@ def compare(backbone: str, steps: int, threads: int) -> dict[str, float]:
         started = time.process_time()
         plain.step()
         theirs.append(time.process_time() - started)
+        if other is not None:
+            other.step()
         torch.use_deterministic_algorithms(strict)
         began[0] = time.process_time()
 
@@ -142,6 +151,9 @@ def compare(backbone: str, steps: int, threads: int) -> dict[str, float]:
         curve = pd.read_csv(folder / "curves/plots/metrics/train/total.tsv", sep="\t")
     last = steps % 10 or 10  # the record's last mean
     ours_loss, plain_loss = float(curve["total"].iloc[-1]), statistics.mean(plain.losses[-last:])
+    found = {}
+    if other is not None:
+        found[f"loss_control_{backbone}"] = round(abs(statistics.mean(other.losses[-last:]) / plain_loss - 1), 4)
     # The last of ours holds validation and checkpoint too.
     slow, quick = statistics.median(theirs[WARM:-1]), statistics.median(ours[WARM:-1])
     return {
@@ -150,6 +162,7 @@ def compare(backbone: str, steps: int, threads: int) -> dict[str, float]:
         f"seconds_{backbone}": round(quick, 4),
         f"loss_{backbone}": round(ours_loss, 5),
         f"loss_difference_{backbone}": round(abs(ours_loss - plain_loss) / plain_loss, 4),
+        **found,
     }
 
 
@@ -181,6 +194,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="200; of quality and ablation 2000 and 400")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
+    parser.add_argument("--control", action="store_true", help="how far rounding alone takes two runs apart")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the crops, pixels; at most 256")
     samples = parser.add_argument_group("quality and ablation")
     samples.add_argument("--quality", action="store_true", help="compare samples in place of steps")
     samples.add_argument("--ablation", action="store_true", help="train ours with one thing changed at a time")
@@ -205,7 +220,7 @@ def main() -> None:
     os.environ["CLEANPLATE_LOADERS"] = "0"  # processor time is this process's own
     found: dict[str, float] = {"threads": options.threads, "steps": options.steps}
     for backbone in options.backbones:
-        found |= compare(backbone, options.steps, options.threads)
+        found |= compare(backbone, options.steps, options.threads, options.side, options.control)
     for name, value in found.items():
         print(f"{name:28} {value:.4g}")
     options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

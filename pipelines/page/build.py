@@ -73,7 +73,7 @@ def pages(
             "no_robustness": robustness.ABSENT,
             "probes": weak.probes(found),
             "no_probes": weak.NO_PROBES,
-            "pictures": cases.montages(data / "robustness", found.robustness.get("probes", {})),
+            "pictures": cases.montages(data / "robustness", weak.probed(found)),
         },
         predictions=cases.predictions(data / "evaluation"),
         tables=tables.tables(found),

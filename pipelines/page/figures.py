@@ -14,6 +14,8 @@ INK, SOFT, GRID = "#1c1e21", "#5c6470", "#e3e6ea"
 KEPT, REJECTED = "#3a7d44", "#b5523b"
 MODEL_COLOUR = "#1f5fbf"
 COLOURS = {"refine": MODEL_COLOUR, "refine_coarse": "#8db7ea", "base": "#5aa3a3", "classical": "#d98032"}
+LIGHT = ("refine_coarse", "base", "classical")
+"""Methods whose colour takes dark letters."""
 MORE_COLOURS = ("#8a4f9e", "#b03a5b", "#6d7a29", "#4d4f57", "#b98a00", "#2b7a4b", "#8f6a4f")
 AXIS = {
     "gridcolor": GRID,

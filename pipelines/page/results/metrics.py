@@ -72,10 +72,10 @@ def best_rival(methods: Mapping[str, Values], measure: str = "mad") -> tuple[str
 
 
 def number(value: float | None) -> str:
-    """Write a measure with three digits or so; a dash where there is none."""
+    """Write a measure with three digits; a dash where there is none."""
     if value is None:
         return "–"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.1f}" if abs(value) >= 9.995 else f"{value:.2f}"
 
 
 def interval(pair: Iterable[float] | None) -> str:

@@ -17,7 +17,8 @@ SWEEPS = {
     "shadow": "",
 }
 """The sweeps in the order of the page, with their units in a word."""
-NOWHERE = "nowhere in this range"
+NOWHERE, UNMEASURED = "nowhere in this range", "not measured"
+ROW = ("name", "published", "least", "within", "most", "at", "breaks", "rival")
 FACTOR = 2.0
 """How much the error may grow before the model counts as broken."""
 
@@ -41,19 +42,13 @@ def row(name: str, curve: Mapping[str, Any]) -> dict[str, Any]:
     """Sum a sweep up: its smallest error, the largest one, the largest within the published range, where it breaks."""
     points = [point for point in curve["points"] if point.get(MODEL) is not None]
     if not points:
-        return {"name": plain(name), "unit": curve["unit"], "published": "–", "least": "–", "within": "–"} | {
-            "most": "–",
-            "at": "–",
-            "breaks": "not measured",
-            "rival": "–",
-        }
+        return dict.fromkeys(ROW, "–") | {"name": plain(name), "breaks": UNMEASURED}
     worst = max(points, key=lambda point: float(point[MODEL]))
     published = curve.get("published")
     inside = [p for p in points if published and published[0] <= p["value"] <= published[1]]
     rival = best_rival({key: {"mad": value} for key, value in worst.items() if key != "value"})
     return {
         "name": plain(name),
-        "unit": curve["unit"],
         "published": f"{published[0]:g} to {published[1]:g}" if published else "none",
         "least": number(min(p[MODEL] for p in points)),
         "within": number(max(p[MODEL] for p in inside)) if inside else "–",

@@ -80,7 +80,8 @@ def table(parts: Parts, columns: Sequence[Column]) -> tuple[list[Column], list[R
             for column in there:
                 value = methods[method].get(column.key)
                 best = min((v[column.key] for v in methods.values() if v.get(column.key) is not None), default=None)
+                text = number(value)
                 told = interval((intervals.get(method) or {}).get(column.key))
-                cells.append({"text": number(value), "range": told, "best": value is not None and value == best})
+                cells.append({"text": text, "range": told, "best": value is not None and text == number(best)})
             rows.append(Row(name, at == 0, method, method == MODEL, cells))
     return there, rows

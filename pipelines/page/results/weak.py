@@ -29,6 +29,10 @@ SLICES = {
     "case": "hard case",
 }
 """Slices whose key does not say what they are."""
+PROBES = (
+    "swapped", "shadow_only", "empty_minus_1ev", "empty_plus_1ev", "moved_object", "changed_screen", "camouflage",
+    "plate_is_source", "plate_recompressed", "wrong_plate",
+)  # fmt: skip
 ORDER = ("strength", "case", "coverage", "soft", "colour_distance", "motion", "indoor", "scene")
 
 
@@ -100,20 +104,24 @@ def by_size(buckets: Iterable[str]) -> list[str]:
 
 def probes(metrics: Metrics) -> dict[str, Any] | None:
     """Return the probes as a table: what is measured, how often, each method's number; None where there are none."""
-    found = metrics.robustness.get("probes") or {}
+    found = probed(metrics)
     if not found:
         return None
     methods = ordered({key for probe in found.values() for key in probe} - {"samples", "measure"} - _not_numbers(found))
     rows = []
     for name, probe in found.items():
-        known = [probe[method] for method in methods if probe.get(method) is not None]
-        cells = [
-            {"text": number(probe.get(m)), "best": probe.get(m) is not None and probe[m] == min(known)} for m in methods
-        ]
+        best = number(min((probe[m] for m in methods if probe.get(m) is not None), default=None))
+        texts = [number(probe.get(m)) for m in methods]
+        cells = [{"text": text, "best": text == best != number(None)} for text in texts]
         rows.append(
             {"name": plain(name), "measure": probe.get("measure", ""), "samples": probe.get("samples"), "cells": cells}
         )
     return {"methods": methods, "rows": rows}
+
+
+def probed(metrics: Metrics) -> dict[str, Any]:
+    """Return the probes as ``robustness`` wrote them, in the order of the page; empty where there are none."""
+    return in_order(metrics.robustness.get("probes") or {}, PROBES)
 
 
 def _not_numbers(found: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -122,26 +130,20 @@ def _not_numbers(found: Mapping[str, Mapping[str, Any]]) -> set[str]:
 
 
 def first(metrics: Metrics) -> list[str]:
-    """Say in a few sentences where the model fails: slices, probes lost to a rival, the changes that break it."""
+    """Say in a few sentences where the model fails: slices, probes, the changes that break it."""
     said = []
     slow = worst(metrics)[:FIRST]
     if slow:
         named = "; ".join(f"{item['words']} (MAD {item['mad']}, {item['times']} times the average)" for item in slow)
         said.append(f"Worst slices: {named}.")
-    lost = []
-    for name, probe in (metrics.robustness.get("probes") or {}).items():
-        rival = best_rival({k: {"mad": v} for k, v in probe.items() if isinstance(v, float | int) and k != "samples"})
-        if rival and probe.get(MODEL) is not None and probe[MODEL] > rival[1]:
-            lost.append(
-                (probe[MODEL] - rival[1], f"{plain(name)} ({number(probe[MODEL])}, {rival[0]} {number(rival[1])})")
-            )
-    if lost:
-        told = "; ".join(words for _, words in sorted(lost, reverse=True)[:FIRST])
-        said.append(f"Probes where a rival errs less, the widest gaps: {told}.")
+    traps = [(probe[MODEL], name) for name, probe in probed(metrics).items() if probe.get(MODEL) is not None]
+    if traps:
+        told = "; ".join(f"{plain(name)} {number(value)}" for value, name in sorted(traps, reverse=True)[:FIRST])
+        said.append(f"Probes it fails most (0 is right, 1000 all wrong): {told}.")
     broken = [
         f"{plain(name)} {words} {robustness.SWEEPS.get(name, '')}".rstrip()
         for name, curve in in_order(metrics.robustness.get("curves") or {}, robustness.SWEEPS).items()
-        if (words := robustness.row(name, curve)["breaks"]) not in (robustness.NOWHERE, "not measured")
+        if (words := robustness.row(name, curve)["breaks"]) not in (robustness.NOWHERE, robustness.UNMEASURED)
     ]
     if broken:
         said.append(f"Changes of the captured background that at least double its error: {'; '.join(broken)}.")

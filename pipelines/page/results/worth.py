@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.page.figures import INK, colour_of, figure_html, label, new_figure
+from pipelines.page.figures import INK, LIGHT, colour_of, figure_html, label, new_figure
 from pipelines.page.results.metrics import FEWEST_CLIPS, MODEL, Metrics, best_rival, interval, number, ordered
 
 LEVEL = 0.05
 """Errors that differ by less than this share are called level."""
 SAMPLE = (
-    "These figures are of the embedded miniature: drawn figures over drawn and photographed scenes. "
-    "They show that the line works; they say nothing about real footage, and none of them is a headline."
+    "The frozen test set is the embedded miniature: drawn figures over drawn and photographed scenes. "
+    "Its figures show that the line works; they say nothing about real footage, and none of them is a headline."
 )
 MEASURE = (
     "To know what the model is worth on footage, measure captured frames with mattes: 'cleanplate evaluate DIR', or "
@@ -26,8 +26,11 @@ REAL = "Real mattes are the headline; below them is the project's own frozen tes
 def chapter(metrics: Metrics, preset: str) -> dict[str, Any]:
     """Return the headline: what to believe of it, a row a test set, a sentence about intervals, the bars."""
     compared = rows(metrics)
-    told = [SAMPLE] if preset == "sample" else [] if metrics.real else [FROZEN]
-    told.append(REAL if metrics.real else MEASURE)
+    told = [REAL] if metrics.real else []
+    if preset == "sample":
+        told.append(SAMPLE)
+    if not metrics.real:
+        told += [MEASURE] if preset == "sample" else [FROZEN, MEASURE]
     return {"told": told, "rows": compared, "intervals": about_intervals(metrics), "bars": bars(metrics)}
 
 
@@ -55,6 +58,7 @@ def _row(
         "name": name,
         "kind": kind,
         "samples": size.get("samples"),
+        "left_out": len(size.get("unusable") or []),
         "clips": size.get("clips"),
         "value": number(value),
         "interval": interval((intervals.get(MODEL) or {}).get("mad")),
@@ -110,8 +114,9 @@ def bars(metrics: Metrics) -> str:
                 "array": [r[1] - v if r and v is not None else None for v, r in pairs],
                 "arrayminus": [v - r[0] if r and v is not None else None for v, r in pairs],
                 "color": INK,
-                "thickness": 1,
-                "width": 3,
+                "thickness": 1.5,
+                # No caps: plotly would draw those of a missing interval, too.
+                "width": 0,
             }
         figure.add_bar(
             x=values,
@@ -125,6 +130,7 @@ def bars(metrics: Metrics) -> str:
             insidetextanchor="start",
             constraintext="none",
             textfont_size=11,
+            insidetextfont_color=INK if method in LIGHT else "#ffffff",
             textangle=0,
             cliponaxis=False,
             **spread,

@@ -27,7 +27,7 @@ def make_metrics() -> dict[str, dict]:
         "intervals": {"hard": {name: {"mad": None} for name in ERRORS}, "exact": spread},
         "cases": {"wrong_plate": methods(4.0)},
         "sets": {
-            "drawn": {"samples": 4, "clips": 2, "real": False, "methods": methods(), "intervals": {}},
+            "drawn": {"samples": 4, "clips": 2, "real": False, "methods": methods(), "intervals": {}, "unusable": [{}]},
             "photomatte": {"samples": 85, "clips": 85, "real": True, "methods": methods(0.5), "intervals": spread},
         },
         "slices": {

@@ -16,8 +16,10 @@ def test_real_mattes_are_the_headline(metrics):
     rows = worth.rows(metrics)
     assert [row["name"] for row in rows] == ["photomatte", "drawn", "exact", "hard"]
     assert rows[0]["kind"] == "real mattes" and rows[1]["kind"] == "not real"
+    assert [row["left_out"] for row in rows] == [0, 1, 0, 0]
     assert rows[0]["interval"] == "24.0 to 45.0" and rows[3]["interval"] == ""
     assert worth.chapter(metrics, "full")["told"] == [worth.REAL]
+    assert worth.chapter(metrics, "sample")["told"] == [worth.REAL, worth.SAMPLE]
 
 
 def test_without_real_mattes_it_says_what_the_figures_are_worth(metrics):
@@ -105,7 +107,7 @@ def test_the_published_range_is_shaded(metrics):
 def test_the_first_words_say_where_it_fails(metrics):
     slices, probes, changes = weak.first(metrics)
     assert slices == "Worst slices: scene: kitchen (MAD 44.0, 2.0 times the average)."
-    assert "swapped (90.0, classical 30.0)" in probes and "shadow only" not in probes
+    assert probes == "Probes it fails most (0 is right, 1000 all wrong): swapped 90.0; shadow only 1.00."
     assert changes.endswith("shift ≥ 4 pixels at 512.")
 
 
@@ -140,7 +142,14 @@ def test_probes_are_pictured_where_pictures_were_made(tmp_path, metrics):
 
 
 def test_numbers_are_as_long_as_they_need_to_be():
-    assert [number(v) for v in (None, 0.123, 9.876, 45.678, 1234.5)] == ["–", "0.12", "9.88", "45.7", "1234"]
+    assert [number(v) for v in (None, 0.123, 9.876, 9.999, 45.678, 999.9)] == [
+        "–",
+        "0.12",
+        "9.88",
+        "10.0",
+        "45.7",
+        "1000",
+    ]
     assert interval(None) == "" and interval([1, 20]) == "1.00 to 20.0"
 
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.evaluation.tiles import GAP, SIDE, tiles_name, write_tiles
+from training.evaluation.tiles import GAP, HEADER, SIDE, tiles_name, write_tiles
 
 
 def test_a_name_says_what_is_shown_and_not_which_sample():
@@ -16,8 +16,12 @@ def test_panels_lie_in_rows_of_three(tmp_path):
     path = write_tiles({"a": red, "b": grey, "c": grey, "d": red}, tmp_path / "new/a.jpg")
     found = cv2.imread(str(path)).astype(int)
     width = SIDE // 2 + GAP
-    assert found.shape == (2 * (SIDE + GAP), 3 * width, 3)
-    middles = [found[row * (SIDE + GAP) + SIDE // 2, column * width + 40] for row in range(2) for column in range(3)]
+    assert found.shape == (2 * (HEADER + SIDE + GAP), 3 * width, 3)
+    tall = HEADER + SIDE + GAP
+    middles = [found[row * tall + tall // 2, column * width + 40] for row in range(2) for column in range(3)]
+    assert found[:HEADER, :width].min() < 100 < found[tall : tall + HEADER, 2 * width :].min(), (
+        "words over panels alone"
+    )
     expected = [[0, 0, 255], [128] * 3, [128] * 3, [0, 0, 255], [255] * 3, [255] * 3]
     assert np.abs(np.array(middles) - expected).max() < 10
 
