@@ -95,7 +95,9 @@ def scene(ordinal: int) -> str:
 
 def _said(ordinal: int, method: str) -> dict:
     row = _row("test", ordinal)
-    known = {name: row[name] for name in ("composite_id", "ordinal", "strength", "scene", "indoor", "clip", "frame")}
+    known = {
+        name: row[name] for name in ("set", "composite_id", "ordinal", "strength", "scene", "indoor", "clip", "frame")
+    }
     figures = dict.fromkeys(MEASURES, 1.0) | {"mad": MAD[method][ordinal]}
-    shares = {"coverage": 0.1 * (ordinal + 1), "soft": 0.05}
+    shares = {"coverage": 0.1 * (ordinal + 1), "soft": 0.05, "motion": float(ordinal == 2)}
     return dict.fromkeys(EVALUATION.columns) | known | {"method": method} | figures | shares

@@ -14,7 +14,9 @@ from curation.decisions import read_decisions
 from curation.identity import content_id
 from curation.tables import VERDICTS, read_table
 from pipelines.browse import mongod, session
+from pipelines.browse.media import Address
 from tests.pipelines.browse_world import photograph, write_project
+from tests.pipelines.composites_world import SCRIPT, key, write_composites
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,16 +42,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def app(tmp_path):
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
     if mongod.find() is None:
         message = f"no mongod runs here; {mongod.FALLBACK}"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    write_project(tmp_path)
+    folder = tmp_path_factory.mktemp("app")
+    write_project(folder)
+    write_composites(folder)
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.cli", "browse", "backgrounds", "--no-open", "--port", str(port)],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     seen = []
@@ -62,7 +66,7 @@ def app(tmp_path):
     else:
         process.kill()
         pytest.fail("".join(seen))
-    yield tmp_path, f"http://localhost:{port}"
+    yield folder, f"http://localhost:{port}"
     os.killpg(process.pid, 2)
     try:
         process.wait(20)
@@ -71,8 +75,8 @@ def app(tmp_path):
         process.wait()
 
 
-@pytest.fixture
-def browser(tmp_path):
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
         message = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
@@ -86,7 +90,7 @@ def browser(tmp_path):
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--window-size=1500,1000",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-        f"--user-data-dir={tmp_path / 'chromium'}",
+        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
     ):  # fmt: skip
         options.add_argument(flag)
     os.environ["SE_AVOID_STATS"] = os.environ["SE_OFFLINE"] = "true"  # Selenium's own manager asks home otherwise
@@ -98,13 +102,15 @@ def browser(tmp_path):
 class Page:
     """The App in the browser: what a reviewer sees and presses."""
 
-    def __init__(self, window, url):
+    def __init__(self, window, url, dataset="backgrounds", count="8 samples", shown=8):
         self.window = window
-        self.url = f"{url}/datasets/backgrounds"
+        self.url = f"{url}/datasets/{dataset}"
+        self.count, self.shown = count, shown
 
     def open(self):
         self.window.get(self.url)
-        self.until(lambda: "8 samples" in self.text() and len(self.samples()) == 8)
+        self.window.execute_script("performance.setResourceTimingBufferSize(5000)")
+        self.until(lambda: self.count in self.text() and len(self.samples()) == self.shown)
         for button in self.find("//button[text()='Dismiss']"):
             button.click()
 
@@ -118,8 +124,34 @@ class Page:
         return [sample.text for sample in self.find("//*[@data-cy='looker']")]
 
     def decision(self, number):
-        shown = self.find("//*[@data-cy='looker']")[number].find_elements("css selector", "[data-cy='tag-decision']")
+        return self.shown_of(number, "decision")
+
+    def shown_of(self, number, field):
+        sample = self.find("//*[@data-cy='looker']")[number]
+        shown = sample.find_elements("css selector", f"[data-cy='tag-{field}']")
         return shown[0].text if shown else None
+
+    def fetched(self, part):
+        """Widths, in pixels, of the pictures that the page asked for whose address holds this; 0: it got none."""
+        return self.window.execute_async_script(
+            """
+            const addresses = performance.getEntriesByType("resource").map((entry) => entry.name);
+            const width = (address) => new Promise((done) => {
+                const picture = new Image();
+                picture.onload = () => done(picture.naturalWidth);
+                picture.onerror = () => done(0);
+                picture.src = address;
+            });
+            const wanted = [...new Set(addresses.filter((address) => address.includes(arguments[0])))];
+            Promise.all(wanted.map(width)).then(arguments[1]);
+            """,
+            part,
+        )
+
+    def reads(self, address):
+        """Status of a fetch by the page, as the App's workers make one for an overlay."""
+        script = "fetch(arguments[0]).then((answer) => arguments[1](answer.status), () => arguments[1](0))"
+        return self.window.execute_async_script(script, address)
 
     def select(self, number):
         box = self.find("//*[@data-cy='looker']")[number].find_element("css selector", "input[type=checkbox]")
@@ -159,6 +191,14 @@ def run(folder, *words):
     return done.stdout
 
 
+LOAD = """
+from pathlib import Path
+from pipelines.browse import composites, evaluation, session
+from pipelines.browse.media import Address
+base = Address(session.home()).base
+composites.load_dataset(Path("data"), base, ["test"])
+evaluation.load_dataset(Path("data"), base)
+"""
 REBUILD = """
 from pipelines.browse.backgrounds import DATA, DECISIONS, load, load_dataset, roots
 print(load_dataset(DATA, roots(load()).backgrounds, load(), DECISIONS).list_saved_views())
@@ -214,3 +254,32 @@ def test_decisions_go_from_the_app_through_the_pipeline_and_back(app, browser):
     page.until(lambda: "Nothing to undo" in page.text())
     assert "1 withdrawn" in run(folder, "-m", "pipelines.cli", "decisions", "pull", "--by", "ben")
     assert read_decisions(folder / "curation/decisions.csv") == {}
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_composites_and_predictions_are_seen_straight_out_of_the_shards(app, browser):
+    folder, url = app
+    run(folder, "-c", LOAD)
+    page = Page(browser, url, "composites", "24 samples", 6)
+    page.open()
+    assert "Keep" not in page.text(), "composites are not reviewed"
+    page.until(lambda: page.fetched("/480/composites/test/") == [128] * 6)
+    page.picture("composites.png")
+    page.find("//*[@data-cy='looker']")[3].click()
+    page.until(lambda: page.fetched(f"/0/composites/test/3/{key('test', 3)}.src.jpg") == [128])
+    base = Address(folder / ".fiftyone").base
+    assert page.reads(f"{base}/1024/composites/test/3/{key('test', 3)}.pha.png") == 200
+    assert page.reads(f"{base}/1024/composites/test/3/{key('test', 2)}.pha.png") == 404
+    page.until(lambda: SCRIPT in page.text())
+    page.picture("composite.png")
+
+    page = Page(browser, url, "evaluation", "28 samples", 6)
+    page.open()
+    assert [page.shown_of(i, "refine_mad") for i in range(6)] == ["30", "9", "6", "4", "2", "1"], "worst first"
+    assert page.reads(f"{base}/1024/predictions/3/{key('test', 3)}/off/refine.png") == 200
+    page.picture("evaluation.png")
+    page.find("//*[@data-cy='looker']")[0].click()
+    page.until(lambda: page.fetched(f"/predictions/3/{key('test', 3)}/error/refine.png") == [128])
+    assert browser.title != "run", "a folder's name is text, not a script"
+    page.picture("prediction.png")

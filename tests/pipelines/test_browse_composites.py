@@ -139,7 +139,8 @@ def test_views_cut_the_evaluation_into_slices_worst_first(evaluation):
     assert (
         views["coverage: low"] == [1, 0] and views["coverage: middle"] == [3, 2] and views["coverage: high"] == [5, 4]
     )
-    assert not any(name.startswith("soft") for name in views), "all the same"
+    assert not any(name.startswith(("soft", "colour_distance")) for name in views), "all the same, all unknown"
+    assert views["motion: low"] == [3, 1, 5, 0, 4] and views["motion: high"] == [2]
     assert views["scene: attic"] == [1, 5, 0, 2, 4] and f"scene: {SCRIPT}" not in views, "too few"
 
 
