@@ -20,7 +20,7 @@ from training.network.norm import BatchNorm
 
 @pytest.fixture
 def work(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     return importlib.import_module("rank_work")
 
 
