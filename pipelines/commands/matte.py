@@ -21,6 +21,8 @@ WEIGHTS = Path("data/models/refine.safetensors")
 STOPPED = 130
 SPARSE = 0.98
 """Uncovered shares below which the rest is worth a warning."""
+DRIFT = 0.15
+"""Stops of exposure over a clip from which one fit for all of it leaves traces."""
 
 Weights = Annotated[Path, typer.Option(help="A refine network: its file, or the folder with its card")]
 Over = Annotated[str | None, typer.Option(help="Behind the person: blur, a colour (green, #rrggbb), picture or clip")]
@@ -211,6 +213,10 @@ def _fit(predictor: "MattingPredictor", frames: "list[NDArray[np.uint8]]", plate
             f"In {strange} of {len(fits)} frames it is hardly to be seen: people fill them, or the camera moved "
             "(--align each follows a little)."
         )
+    stops = [found.stops for found, _ in fits if found.belongs]
+    drift = max(stops, default=0.0) - min(stops, default=0.0)
+    if drift >= DRIFT and predictor.fitting == "first":
+        console.print(f"The camera's exposure drifts by {drift:.2f} stops over the clip: --align each follows it.")
     predictor.set_background(plate.image, None if predictor.fitting == "never" else frame)
 
 

@@ -45,6 +45,16 @@ def test_a_background_of_another_place_is_refused_before_the_work(clip, weights,
     assert len(decoded(out)[0]) == 2
 
 
+def test_exposure_that_drifts_is_said(plate, weights, tmp_path):
+    darker = [np.clip(shot * (1 - 0.06 * number), 0, 255).astype(np.uint8) for number, shot in enumerate(shots())]
+    path = write_clip(tmp_path / "drift.mp4", darker, group=1)
+    words = ("video", path, tmp_path / "out.mkv", "--background", plate, "--weights", weights, "--frames", 1)
+    code, said = run(*words)
+    assert code == 0, said
+    assert "exposure drifts by" in said and "--align each" in said
+    assert "exposure drifts by" not in run(*words, "--align", "each", "--overwrite")[1]
+
+
 def test_a_background_of_another_shape_is_refused_and_of_another_size_resized(clip, plate, weights, tmp_path):
     tall = tmp_path / "tall.png"
     cv2.imwrite(str(tall), np.zeros((96, 72, 3), np.uint8))
