@@ -41,7 +41,8 @@ class Codec(NamedTuple):
 
 CODECS = {
     ".mp4": Codec("mp4", "libx264", "yuv420p", None, {"crf": "17", "preset": "medium"}, "aac", "H.264"),
-    ".mov": Codec("mov", "prores_ks", "yuv444p10le", "yuva444p10le", {"profile": "4444"}, "aac", "ProRes 4444"),
+    ".mov": Codec("mov", "prores_ks", "yuv444p10le", "yuva444p10le",
+                  {"profile": "4444", "vendor": "apl0"}, "aac", "ProRes 4444"),
     ".webm": Codec("webm", "libvpx-vp9", "yuv420p", "yuva420p",
                    {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}, "libopus", "VP9"),
     ".mkv": Codec("matroska", "ffv1", "bgr0", "bgra", {"level": "3", "slicecrc": "1"}, "flac", "FFV1, lossless"),

@@ -1,5 +1,6 @@
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -94,6 +95,12 @@ def test_stopped_work_is_a_playable_file(clip, predictor, tmp_path, suffix):
     assert done == (4, True, None)
     assert decoded(tmp_path / f"out{suffix}")[1] == SECONDS[:4]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_works_outside_the_main_thread(clip, predictor, tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(matte_clip, clip, tmp_path / "out.mkv", predictor, Wanted("alpha", limit=1), None).result()
+    assert done.frames == 1
 
 
 def test_a_clip_that_breaks_off_keeps_what_was_done(clip, predictor, tmp_path, monkeypatch):
