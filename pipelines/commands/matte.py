@@ -58,6 +58,9 @@ def image(
     device: Device = None,
 ) -> None:
     """Matte one photograph: RGBA, alpha, foreground, or the person over something else."""
+    from pipelines.stage import require_extra
+
+    require_extra("train")
     from pipelines.matting import backdrops, plates
     from pipelines.matting.reading import read_picture
     from pipelines.matting.work import Wanted, picture
@@ -117,6 +120,9 @@ def video(
     .mov, .webm, .mkv and folders hold alpha and get RGBA; .mp4 gets the person over --over (green). Ctrl-C leaves a
     playable file of what is done.
     """
+    from pipelines.stage import require_extra
+
+    require_extra("train")
     from pipelines.matting import backdrops, plates
     from pipelines.matting.reading import spread
     from pipelines.matting.work import Wanted, matte_clip
@@ -145,6 +151,8 @@ def video(
     console.print(f"{out}: {wanted.what}, {done.frames:,} frames", highlight=False, soft_wrap=True)
     if done.trouble is not None:
         raise ValueError(f"{done.trouble}; the {done.frames:,} frames before that are in {out}")
+    if done.early:
+        console.print(f"{src} ends {done.early:.1f} s before the length it states: it may be cut off.", highlight=False)
     if done.stopped:
         console.print("Stopped before the end, as you asked.")
         raise typer.Exit(STOPPED)

@@ -51,7 +51,9 @@ class Clip:
         self.rate = Fraction(self._video.average_rate or self._video.guessed_rate or 25)
         self.time_base = Fraction(self._video.time_base or 1 / self.rate)
         self.aspect = self._video.sample_aspect_ratio
-        self.frames = self._length()
+        self.length = self._seconds()
+        """Seconds that the file says it takes; 0 where it does not."""
+        self.frames = int(self._video.frames) or round(self.length * float(self.rate))
         """How many frames there probably are: counted by the file or from its length; 0 where nothing says."""
 
     def __enter__(self) -> Self:
@@ -90,7 +92,7 @@ class Clip:
 
     def keyframes(self, count: int) -> list[Bytes]:
         """Up to ``count`` keyframes spread over the clip, found by seeking; fewer where there are fewer."""
-        length = self._seconds()
+        length = self.length
         found: dict[int, Bytes] = {}
         try:
             for place in range(count if length else 0):
@@ -107,9 +109,6 @@ class Clip:
         if self._video.duration:
             return float(self._video.duration * self.time_base)
         return float(self._container.duration or 0) / 1e6
-
-    def _length(self) -> int:
-        return int(self._video.frames) or round(self._seconds() * float(self.rate))
 
     def _at(self, pts: int | None) -> str:
         return "its start" if pts is None else f"{self.seconds(pts):.2f} s"

@@ -18,6 +18,8 @@ from training.realtime.finish import Finish, Finisher
 from training.realtime.layers import linear_rgba, premultiply, rgba
 
 Bytes = NDArray[np.uint8]
+ROUNDED = 0.05
+"""Share of a clip's length; by less, pictures may end before it in a whole file."""
 What = Literal["composite", "rgba", "alpha", "foreground"]
 
 
@@ -43,6 +45,8 @@ class Done(NamedTuple):
     """Whether somebody asked to stop before its end."""
     trouble: str | None
     """Why it could not be read to its end; None: it could."""
+    early: float = 0.0
+    """Seconds by which the pictures end before the length that the file states; 0 where they are few (``ROUNDED``)."""
 
 
 def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted, backdrop: Backdrop | None) -> Done:
@@ -52,7 +56,7 @@ def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted
     output cannot hold what is wanted.
     """
     finisher = Finisher(wanted.finish)
-    count, trouble, start = 0, None, None
+    count, trouble, start, seconds = 0, None, None, 0.0
     linear = not out.suffix and wanted.still == ".exr"
     with Clip(src) as clip, Stop() as stop:
         total = min(clip.frames or 0, wanted.limit or clip.frames or 0)
@@ -78,7 +82,9 @@ def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted
                 if not count:
                     raise
                 trouble = str(error)
-    return Done(count, stop.asked, trouble)
+        early = clip.length - seconds
+        whole = not stop.asked and trouble is None and wanted.limit is None
+    return Done(count, stop.asked, trouble, early if whole and early > ROUNDED * clip.length + 1 / clip.rate else 0.0)
 
 
 def picture(

@@ -18,7 +18,7 @@ SECONDS = [float(when * BASE) for when in TIMES]
 
 def test_every_frame_comes_out_at_its_own_time_with_the_sound(clip, predictor, tmp_path):
     done = matte_clip(clip, tmp_path / "out.mkv", predictor, Wanted("rgba"), None)
-    assert done == (len(TIMES), False, None)
+    assert done == (len(TIMES), False, None, 0)
     found, times = decoded(tmp_path / "out.mkv", "rgba")
     assert np.abs(np.subtract(times, SECONDS)).max() <= 0.0005  # Matroska counts in milliseconds
     with Clip(clip) as source:
@@ -92,7 +92,7 @@ class Interrupting:
 def test_stopped_work_is_a_playable_file(clip, predictor, tmp_path, suffix):
     before = signal.getsignal(signal.SIGINT)
     done = matte_clip(clip, tmp_path / f"out{suffix}", Interrupting(predictor), Wanted("alpha"), None)
-    assert done == (4, True, None)
+    assert done == (4, True, None, 0)
     assert decoded(tmp_path / f"out{suffix}")[1] == SECONDS[:4]
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -113,8 +113,18 @@ def test_a_clip_that_breaks_off_keeps_what_was_done(clip, predictor, tmp_path, m
 
     monkeypatch.setattr(work, "Clip", Broken)
     done = matte_clip(clip, tmp_path / "out.mov", predictor, Wanted("rgba"), None)
-    assert done == (3, False, "broken at 0.13 s")
+    assert done == (3, False, "broken at 0.13 s", 0)
     assert len(decoded(tmp_path / "out.mov")[0]) == 3
+
+
+def test_a_file_that_was_cut_off_is_noticed(predictor, tmp_path):
+    whole = write_clip(tmp_path / "whole.mkv", shots(30), [3000 * n for n in range(30)], codec="ffv1", form="bgr0")
+    data = whole.read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: len(data) // 2])
+    done = matte_clip(tmp_path / "cut.mkv", tmp_path / "out.mkv", predictor, Wanted("alpha"), None)
+    assert 10 < done.frames < 20
+    assert done.frames / 30 + done.early == pytest.approx(1.0, abs=0.08)
+    assert len(decoded(tmp_path / "out.mkv")[0]) == done.frames
 
 
 def test_a_turned_camera_gives_upright_frames(clip, tmp_path):
