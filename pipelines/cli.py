@@ -8,7 +8,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.commands import audit, browse, calibrate, captured, curation, decisions, evaluate, people, replay, shards
+from pipelines.commands import (
+    audit,
+    browse,
+    calibrate,
+    captured,
+    curation,
+    decisions,
+    evaluate,
+    matte,
+    people,
+    replay,
+    shards,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +34,7 @@ use_app = typer.Typer(no_args_is_help=True, help="Write params.yaml for the mini
 app.add_typer(use_app, name="use")
 app.add_typer(browse.app, name="browse")
 app.add_typer(decisions.app, name="decisions")
+app.add_typer(matte.app, name="matte")
 app.command()(people.people)
 app.command()(people.calibrate_people)
 app.command()(curation.curation)

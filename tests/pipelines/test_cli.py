@@ -11,7 +11,8 @@ from pipelines.cli import app
 
 VERBS = [["use"], ["use", "sample"], ["use", "full"], ["use", "extra"], ["scan"], ["estimate"], ["doctor"], ["explain"],
          ["clean"], ["browse"], ["browse", "backgrounds"], ["people"], ["audit"], ["audit-sample"], ["fetch-weights"],
-         ["decisions"], ["decisions", "pull"], ["decisions", "list"], ["replay"]]  # fmt: skip
+         ["decisions"], ["decisions", "pull"], ["decisions", "list"], ["replay"],
+         ["matte"], ["matte", "image"], ["matte", "video"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

@@ -1,0 +1,1 @@
+"""``cleanplate matte``: clips and pictures in, mattes out."""
