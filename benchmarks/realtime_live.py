@@ -77,7 +77,7 @@ class Camera(threading.Thread):
                 for frame in clip.decode(video=0):
                     due = start + number / RATE
                     time.sleep(max(0.0, due - time.perf_counter()))
-                    picture = frame.to_ndarray(format="rgb24")
+                    picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                     with self.there:
                         self.newest = (number, due, picture)
                         self.there.notify()

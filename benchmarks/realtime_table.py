@@ -5,6 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,9 @@ def print_table(rows: list[Row]) -> None:
     """Milliseconds, and each step's share of all five."""
     print(f"{'backend':14} {'precision':10} {'size':10} {'matte ms':>9}  share of " + ", ".join(STEPS))
     for row in rows:
-        steps = [row.get(step) for step in STEPS]
         shares = "not split"
-        if None not in steps:
+        if "base" in row:
+            steps = [float(row[step]) for step in STEPS]
             shares = "  ".join(f"{100 * step / sum(steps):3.0f} %" for step in steps)
         print(f"{row['backend']:14} {row['precision']:10} {row['size']:10} {row['total']:9.1f}  {shares}")
 
@@ -89,11 +90,9 @@ def _backends(
         ("onnxruntime", "float32", None, _onnx(network, src, bgr, threads)),
     ]
     for precision in TYPES:
-        runtime = Runtime(network, *bgr.shape[:2], precision, threads)
+        runtime = Runtime(network, bgr.shape[0], bgr.shape[1], precision, threads)
         runtime.set_background(bgr)
-        found.append(
-            ("runtime", precision, lambda runtime=runtime: runtime.base(src), lambda runtime=runtime: runtime(src))
-        )
+        found.append(("runtime", precision, partial(runtime.base, src), partial(runtime, src)))
     return found
 
 
@@ -130,7 +129,7 @@ def _around(bgr: Bytes, pictures: list[Bytes]) -> dict[str, float]:
     encode = time.perf_counter() - start
     film.seek(0)
     start = time.perf_counter()
-    with av.open(film) as clip:
+    with av.open(film, "r") as clip:
         for frame in clip.decode(video=0):
             frame.to_ndarray(format="rgb24")
     decode = time.perf_counter() - start

@@ -72,7 +72,7 @@ class GpuRuntime:
         self._frame = torch.empty_like(made)
         # Two, in turn: one is written while the copy of the other may still be on its way.
         self._pinned = [torch.empty(made.shape, dtype=torch.uint8, pin_memory=self.cuda) for _ in range(2)]
-        self._left = [torch.cuda.Event() for _ in self._pinned] if self.cuda else []
+        self._left = [torch.cuda.Event() for _ in self._pinned] if self.cuda else []  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()
     def __call__(self, frame: Bytes) -> GpuResult:
