@@ -1,1 +1,1 @@
-"""In front of a camera: the refine network's result of a frame, sooner."""
+"""In front of a camera or a clip: is the plate right, what becomes of the matte, and what stands behind it."""
