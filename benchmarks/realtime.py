@@ -166,12 +166,13 @@ def main() -> None:
     found |= live_figures(*live, options.realset, options.seconds, options.threads)
     for name, value in found.items():
         print(f"{name:36} {value:.4g}" if isinstance(value, float) else f"{name:36} {value}")
+    options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     if not options.no_table:
         plate, frames = scene(options.realset)
         network = network_of(options.weights, SCALE, PIXELS)
         found["table"] = table(network, live[0], plate, frames, options.threads)
         print_table(found["table"])
-    options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
