@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import pipelines  # noqa: F401  (switches telemetry off before anything else is imported)
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
+
+# Two test processes share the cores: how long one example takes says nothing.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # Child processes are not under the patched socket below: give them proxies that refuse.
 for _name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
@@ -91,3 +96,11 @@ def yolox_file(tmp_path: Path) -> Callable[..., Path]:
         return write_yolox(tmp_path / f"{name}.onnx", sides, person)
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def _console_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """rich keeps the width that its first console met: another test's COLUMNS would reach into this one."""
+    import rich
+
+    monkeypatch.setattr(rich, "_console", None)
