@@ -18,6 +18,9 @@ LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
+# A test process of many is told how wide the terminal is, and the commands' consoles keep what they meet when imported.
+os.environ.pop("COLUMNS", None)
+
 # Child processes are not under the patched socket below: give them proxies that refuse.
 for _name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     os.environ[_name] = "http://127.0.0.1:9"
@@ -96,11 +99,3 @@ def yolox_file(tmp_path: Path) -> Callable[..., Path]:
         return write_yolox(tmp_path / f"{name}.onnx", sides, person)
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def _console_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """rich keeps the width that its first console met: another test's COLUMNS would reach into this one."""
-    import rich
-
-    monkeypatch.setattr(rich, "_console", None)
