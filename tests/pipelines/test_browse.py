@@ -42,6 +42,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def environment():
+    """For a process of the project's own: the FiftyOne of this test process is none of its business."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("FIFTYONE_")} | {"PYTHONPATH": str(ROOT)}
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     if mongod.find() is None:
@@ -53,7 +58,7 @@ def app(tmp_path_factory):
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.cli", "browse", "backgrounds", "--no-open", "--port", str(port)],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=folder, env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     seen = []
@@ -184,7 +189,7 @@ class Page:
 
 def run(folder, *words):
     done = subprocess.run(
-        [sys.executable, *words], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+        [sys.executable, *words], cwd=folder, env=environment() | {"COLUMNS": "160"},
         capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
