@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 
 from compositing.codec import encode_jpeg, encode_png
-from compositing.shards.tar import write_tar
-from compositing.tables import PLAN, SHARDS
+from compositing.tables import PLAN
 from curation.identity import item_id
 from curation.tables import write_table
 from tests.compositing.composite_world import recipe
+from tests.shards_world import write_shards
 from training.evaluation.tables import EVALUATION, MEASURES
 
 WIDTH, HEIGHT = 128, 96
@@ -56,20 +56,10 @@ def predicted(ordinal: int) -> np.ndarray:
 def write_composites(folder: Path, sets: dict[str, int] | None = None) -> None:
     """Plan, shards, evaluation below ``folder/data``."""
     data = folder / "data"
-    (data / "shards").mkdir(parents=True, exist_ok=True)
-    plan, shards = [], []
-    for set_name, count in (sets or SETS).items():
-        samples = [(key(set_name, i), members(set_name, i)) for i in range(count)]
-        spans = write_tar(data / "shards" / f"{set_name}.tar", samples)
-        for ordinal, (composite, layers) in enumerate(samples):
-            plan.append(dict.fromkeys(PLAN.columns) | _row(set_name, ordinal))
-            for member in layers:
-                span = spans[composite][member]
-                where = {"shard": f"{set_name}.tar", "offset": span.offset, "size": span.size}
-                name = {"set": set_name, "ordinal": ordinal, "composite_id": composite, "member": member}
-                shards.append(dict.fromkeys(SHARDS.columns) | name | where)
+    counts = sets or SETS
+    write_shards(data, {name: [members(name, i) for i in range(count)] for name, count in counts.items()})
+    plan = [dict.fromkeys(PLAN.columns) | _row(name, i) for name, count in counts.items() for i in range(count)]
     write_table(PLAN, plan, data / "plan.parquet")
-    write_table(SHARDS, shards, data / "shards.parquet")
     write_table(
         EVALUATION, [_said(i, method) for i in range(SETS["test"]) for method in MAD], data / "evaluation.parquet"
     )

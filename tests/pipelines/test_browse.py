@@ -1,7 +1,6 @@
 """Backgrounds in the real FiftyOne App, looked at with a real browser."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from curation.identity import content_id
 from curation.tables import VERDICTS, read_table
 from pipelines.browse import mongod, session
 from pipelines.browse.media import Address
+from tests.chromium import open_chromium
 from tests.pipelines.browse_world import photograph, write_project
 from tests.pipelines.composites_world import SCRIPT, key, write_composites
 
@@ -82,26 +82,8 @@ def app(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        message = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--window-size=1500,1000",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    os.environ["SE_AVOID_STATS"] = os.environ["SE_OFFLINE"] = "true"  # Selenium's own manager asks home otherwise
-    window = webdriver.Chrome(options=options, service=Service(driver))
-    yield window
-    window.quit()
+    with open_chromium(tmp_path_factory.mktemp("chromium"), "--window-size=1500,1000") as window:
+        yield window
 
 
 class Page:

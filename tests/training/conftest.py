@@ -11,10 +11,8 @@ import pytest
 
 from compositing.codec import encode_jpeg, encode_png
 from compositing.shards.reader import ShardReader
-from compositing.shards.tar import write_tar
-from compositing.tables import SHARDS
 from curation.identity import item_id, rng
-from curation.tables import write_table
+from tests.shards_world import write_shards
 from training.config import TrainParams
 
 DiscReader = Callable[[str], ShardReader]
@@ -51,21 +49,7 @@ def draw(set_name: str, ordinal: int) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def disc_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``shards/`` and ``shards.parquet``: 10 samples ``base`` and 6 ``valid``, 64x64."""
-    folder = tmp_path_factory.mktemp("discs")
-    (folder / "shards").mkdir()
-    rows: list[dict[str, Any]] = []
-    for set_name, count in SETS.items():
-        samples = [(item_id(set_name, i), draw(set_name, i)) for i in range(count)]
-        spans = write_tar(folder / "shards" / f"{set_name}.tar", samples)
-        for ordinal, (key, members) in enumerate(samples):
-            for member in members:
-                row = dict.fromkeys(SHARDS.columns)
-                row |= {"set": set_name, "ordinal": ordinal, "composite_id": key, "member": member}
-                span = spans[key][member]
-                row |= {"shard": f"{set_name}.tar", "offset": span.offset, "size": span.size}
-                rows.append(row)
-    write_table(SHARDS, rows, folder / "shards.parquet")
-    return folder
+    return write_shards(tmp_path_factory.mktemp("discs"), {s: [draw(s, i) for i in range(n)] for s, n in SETS.items()})
 
 
 @pytest.fixture(scope="session")

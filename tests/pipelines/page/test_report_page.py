@@ -1,9 +1,7 @@
 """The whole page: complete, alone, deaf to code in its data, on a phone and on paper."""
 
 import json
-import os
 import re
-import shutil
 from html import unescape
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from ruamel.yaml import YAML
 from pipelines.page import build
 from pipelines.page.template import html
 from pipelines.params import load
+from tests.chromium import open_chromium
 from tests.pipelines.page.conftest import make_metrics, write_project
 from tests.pipelines.page.test_modelcard import check
 
@@ -93,24 +92,8 @@ def test_an_undefined_value_is_an_error():
 
 @pytest.fixture
 def browser(tmp_path):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        message = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'chromium'}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    os.environ["SE_AVOID_STATS"] = os.environ["SE_OFFLINE"] = "true"  # Selenium's own manager asks home otherwise
-    window = webdriver.Chrome(options=options, service=Service(driver))
-    yield window
-    window.quit()
+    with open_chromium(tmp_path / "chromium") as window:
+        yield window
 
 
 @pytest.mark.browser

@@ -11,10 +11,8 @@ from compositing.codec import encode_jpeg, encode_png
 from compositing.composite import composite_in
 from compositing.light import bytes_to_linear, to_bytes, to_display
 from compositing.shards.reader import Sample
-from compositing.shards.tar import write_tar
-from compositing.tables import SHARDS
 from curation.identity import item_id, rng
-from curation.tables import write_table
+from tests.shards_world import write_shards
 
 SIDE = 128
 
@@ -39,7 +37,7 @@ def make_sample(key: int = 0, space: str = "linear", whole: bool = False) -> Sam
     return Sample(seen, plate, colour, np.rint(pha * 255).astype(np.uint8), recipe)
 
 
-def write_shards(folder: Path, count: int) -> tuple[Path, Path]:
+def write_test_set(folder: Path, count: int) -> tuple[Path, Path]:
     """Write samples 0 to count - 1 as a test set, every second of them of strength ``mild``; returns folder, table.
 
     Of the last nobody is said to be there.
@@ -56,14 +54,6 @@ def write_shards(folder: Path, count: int) -> tuple[Path, Path]:
             "pha.png": encode_png(made.pha),
             "json": json.dumps(recipe).encode(),
         }
-        samples.append((made.recipe["composite_id"], members))
-    (folder / "shards").mkdir(parents=True)
-    spans = write_tar(folder / "shards" / "test.tar", samples)
-    rows = []
-    for ordinal, (key, members) in enumerate(samples):
-        for member in members:
-            span = spans[key][member]
-            row = dict.fromkeys(SHARDS.columns) | {"set": "test", "ordinal": ordinal, "composite_id": key}
-            rows.append(row | {"member": member, "shard": "test.tar", "offset": span.offset, "size": span.size})
-    write_table(SHARDS, rows, folder / "shards.parquet")
+        samples.append(members)
+    write_shards(folder, {"test": samples})
     return folder / "shards", folder / "shards.parquet"

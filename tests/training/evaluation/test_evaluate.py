@@ -2,7 +2,6 @@ import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,10 +10,9 @@ import torch
 
 from compositing.codec import encode_jpeg, encode_png
 from compositing.shards.reader import Sample, ShardReader
-from compositing.shards.tar import write_tar
-from compositing.tables import SHARDS
 from curation.identity import item_id, rng
 from curation.tables import read_table, write_table
+from tests.shards_world import write_shards
 from training.evaluation import gallery, learned, methods, summary, tuning
 from training.evaluation import rows as part_rows
 from training.evaluation.baseline import FEATURES, Tuned
@@ -73,19 +71,9 @@ def draw(set_name: str, ordinal: int) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of the three sets and two networks as initialised."""
-    folder = tmp_path_factory.mktemp("evaluate")
-    (folder / "shards").mkdir()
-    rows: list[dict[str, Any]] = []
-    for set_name, count in SETS.items():
-        samples = [(item_id(set_name, i), draw(set_name, i)) for i in range(count)]
-        spans = write_tar(folder / "shards" / f"{set_name}.tar", samples)
-        for ordinal, (key, members) in enumerate(samples):
-            for member in members:
-                row = dict.fromkeys(SHARDS.columns)
-                row |= {"set": set_name, "ordinal": ordinal, "composite_id": key, "member": member}
-                span = spans[key][member]
-                rows.append(row | {"shard": f"{set_name}.tar", "offset": span.offset, "size": span.size})
-    write_table(SHARDS, rows, folder / "shards.parquet")
+    folder = write_shards(
+        tmp_path_factory.mktemp("evaluate"), {s: [draw(s, i) for i in range(n)] for s, n in SETS.items()}
+    )
     save(build_base("mobilenetv2"), folder / "base.safetensors", {})
     save(build_refine("mobilenetv2", 0.5, "sampling", 512), folder / "refine.safetensors", {})
     return folder
