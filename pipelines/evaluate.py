@@ -6,8 +6,9 @@ from pathlib import Path
 
 from curation.tables import write_table
 from pipelines.engine import run_parts
+from pipelines.methods import name_methods
 from pipelines.stage import Stage, run
-from pipelines.testing import asked_sets, measure_set, name_methods, open_set
+from pipelines.testing import asked_sets, measure_set, open_set
 from training.devices.device import choose_device
 from training.evaluation import gallery, rows, summary, tuning
 from training.evaluation.choosing import Project

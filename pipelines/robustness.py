@@ -6,11 +6,11 @@ from pathlib import Path
 
 from curation.tables import write_table
 from pipelines.engine import run_parts
-from pipelines.paths import find_weights
+from pipelines.methods import name_methods
 from pipelines.stage import Stage, run
 from training.devices.device import choose_device
 from training.evaluation import probes, robustness, tuning
-from training.evaluation.choosing import NAMED, Project
+from training.evaluation.choosing import Project
 from training.evaluation.tables import ROBUSTNESS
 
 SHARDS, TABLE = Path("data/shards"), Path("data/shards.parquet")
@@ -25,9 +25,9 @@ def body(stage: Stage) -> None:
     params, folder = stage.params.robustness, stage.work.folder
     device, why = choose_device(params.accelerator)
     log.info("measuring robustness on %s: %s", device, why)
-    files = {robustness.called(name): find_weights(name).resolve() for name in params.methods if name not in NAMED}
+    methods, files = name_methods(params.methods)
     project = Project(BASE, REFINE, device, tuning.load_classical(EVALUATION), files=files)
-    tasks = robustness.tasks(SHARDS, TABLE, project, params)
+    tasks = robustness.tasks(SHARDS, TABLE, methods, project, params)
     measured = run_parts(tasks, robustness.robustness_part, stage.work.parts, "measuring robustness")
     found = robustness.collect(measured)
     values = robustness.summary(found)

@@ -1,24 +1,20 @@
-"""What the stage ``evaluate`` and the command ``cleanplate evaluate`` share: methods by name, test sets by folder."""
+"""What the stage ``evaluate`` and the command ``cleanplate evaluate`` share: test sets by folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from ruamel.yaml import YAML
 
 from curation.identity import item_id
 from pipelines.engine import run_parts
 from pipelines.params import Params
-from pipelines.paths import PATHS, find_paths_file, find_weights
+from pipelines.paths import PATHS, find_paths_file, testset_folders
 from pipelines.scan import tree_digest
 from training.evaluation import rows, summary
-from training.evaluation.choosing import NAMED, Project
+from training.evaluation.choosing import Project
 from training.testsets.composed import ComposedSet, ComposeTask, compose_part
 from training.testsets.opening import COMPOSED
 from training.testsets.pictures import open_folder, open_rvm
 from training.testsets.testset import TestSet
-
-REVISION = "rev:"
 
 
 class Asked(NamedTuple):
@@ -41,30 +37,6 @@ class Measured(NamedTuple):
     """They fit ``training.evaluation.tables.EVALUATION``."""
     summary: dict[str, Any]
     """``sets.NAME`` of metrics/evaluate.json."""
-
-
-def name_methods(asked: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
-    """Tell names from files: the names of all methods, in their order, and the file of each that has one.
-
-    A file is called by its name without the ending where that is free. Raises FileNotFoundError for one that is not
-    there, ValueError for a method named twice, and for a revision, which a stage cannot depend on.
-    """
-    names: list[str] = []
-    files: dict[str, Path] = {}
-    for each in asked:
-        if each.startswith(REVISION):
-            raise ValueError(
-                f"evaluate.methods: '{each}' is for the command alone: 'cleanplate evaluate --method {each}'"
-            )
-        name = each
-        if each not in NAMED:
-            path = Path(each)
-            name = next((n for n in (path.stem, path.name, each) if n not in names and n not in NAMED), each)
-            files[name] = find_weights(each).resolve()
-        if name in names:
-            raise ValueError(f"method '{each}' is named twice")
-        names.append(name)
-    return tuple(names), files
 
 
 def measure_set(
@@ -112,19 +84,6 @@ def asked_sets(params: Params) -> list[Asked]:
         if known.digest != digest_of(asked):
             raise ValueError(f"test set '{name}' ({asked.root}) changed since it was scanned; run 'cleanplate scan'")
         found.append(asked)
-    return found
-
-
-def testset_folders() -> dict[str, tuple[Path, Path | None]]:
-    """Folder and backgrounds of each test set by name, from ``testsets`` in paths.yaml; empty where there are none."""
-    file = find_paths_file()
-    if file is None or not file.is_file():
-        return {}
-    values: Mapping[str, Any] = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
-    found = {}
-    for name, known in (values.get("testsets") or {}).items():
-        backgrounds = known.get("backgrounds")
-        found[str(name)] = (file.parent / known["folder"], file.parent / backgrounds if backgrounds else None)
     return found
 
 

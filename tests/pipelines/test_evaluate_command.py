@@ -12,9 +12,10 @@ from curation.identity import rng
 from curation.tables import read_table
 from pipelines.cli import app
 from pipelines.commands.evaluate import _methods
+from pipelines.methods import name_methods
 from pipelines.params import load
 from pipelines.presets import preset_text, use
-from pipelines.testing import asked_sets, name_methods
+from pipelines.testing import asked_sets
 from training.evaluation.baseline import FEATURES, Tuned
 from training.evaluation.tables import EVALUATION
 from training.evaluation.tuning import Classical, write_classical

@@ -19,7 +19,7 @@ from compositing.shards.reader import Sample, ShardReader
 from training.config import RobustnessParams
 from training.evaluation import changes, probes
 from training.evaluation.changes import Chance
-from training.evaluation.choosing import NAMED, Project, build_methods
+from training.evaluation.choosing import Project, build_methods
 from training.evaluation.methods import Method, Prediction, one_thread
 from training.evaluation.plain import PlainDifference
 
@@ -56,6 +56,8 @@ class RobustnessTask:
 
     shards: Path
     table: Path
+    methods: tuple[str, ...]
+    """By name; a plain colour difference comes before them."""
     project: Project
     params: RobustnessParams
     position: int
@@ -66,7 +68,9 @@ class RobustnessTask:
     """Whether the report shows it."""
 
 
-def tasks(shards: Path, table: Path, project: Project, params: RobustnessParams) -> dict[str, RobustnessTask]:
+def tasks(
+    shards: Path, table: Path, methods: tuple[str, ...], project: Project, params: RobustnessParams
+) -> dict[str, RobustnessTask]:
     """Choose samples spread evenly over the test set's ``exact`` ones with somebody in them: one task each.
 
     Raises ValueError where the test set has none.
@@ -81,7 +85,7 @@ def tasks(shards: Path, table: Path, project: Project, params: RobustnessParams)
     for number, position in enumerate(shown[places].tolist()):
         others = [i for i in (*range(position + 1, len(reader)), *range(position)) if images[i] != images[position]]
         found[f"sample-{reader.ordinals[position]:06d}"] = RobustnessTask(
-            shards, table, project, params, position, others[0] if others else None, number < params.pictured
+            shards, table, methods, project, params, position, others[0] if others else None, number < params.pictured
         )
     return found
 
@@ -92,7 +96,7 @@ def robustness_part(task: RobustnessTask, folder: Path) -> None:
     sample = reader.read(task.position)
     other = None if task.other is None else reader.read(task.other, recipe=False).bgr
     chance = changes.draw_chance(task.params.seed, int(reader.ordinals[task.position]))
-    methods = [PlainDifference(), *build_methods([called(each) for each in task.params.methods], task.project)]
+    methods = [PlainDifference(), *build_methods(task.methods, task.project)]
     # Settings of a baseline are those of a camera nobody knows: what is measured hangs on no strength.
     sample = sample._replace(recipe={**sample.recipe, "strength": None})
     identity = {"composite_id": sample.recipe["composite_id"], "ordinal": int(sample.recipe["ordinal"])}
@@ -106,12 +110,6 @@ def robustness_part(task: RobustnessTask, folder: Path) -> None:
             if task.pictured:
                 probes.write_strip(probe, {m: p.pha for m, p in found.items()}, folder / f"{name}.png")
     (folder / ROWS).write_text(json.dumps(rows), encoding="utf-8")
-
-
-def called(method: str) -> str:
-    """The name of a method of ``robustness.methods``: a file's is its own without the ending, where that is free."""
-    file = Path(method)
-    return method if method in NAMED else file.name if file.stem in NAMED else file.stem
 
 
 def answers(sample: Sample, methods: Sequence[Method]) -> dict[str, Prediction]:

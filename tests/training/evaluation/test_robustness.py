@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from curation.tables import read_table, write_table
 from pipelines.presets import preset_text
-from tests.training.evaluation.exact_world import make_sample, write_shards
+from tests.training.evaluation.exact_world import make_sample, write_test_set
 from training.config import RobustnessParams
 from training.evaluation import changes, probes, robustness, tuning
 from training.evaluation.baseline import FEATURES, Tuned
@@ -32,7 +32,7 @@ def tasks(tmp_path_factory, params):
     tuned = {"mild": Tuned("ramp", FEATURES[0], 16, 48, {"ramp": 0.0})}
     classical = tuning.Classical(np.zeros((4, 4), np.float32), tuned)
     project = Project(folder / "none", folder / "none", "cpu", classical)
-    return robustness.tasks(*write_shards(folder, 11), project, params)
+    return robustness.tasks(*write_test_set(folder, 11), params.methods, project, params)
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +123,6 @@ def _part(task, folder):
     folder.mkdir()
     robustness.robustness_part(task, folder)
     return folder
-
-
-def test_a_file_is_called_by_its_name_and_never_passes_for_a_method_of_the_project():
-    asked = ["classical", "models/rvm.onnx", "elsewhere/refine.onnx"]
-    assert [robustness.called(each) for each in asked] == ["classical", "rvm", "refine.onnx"]
 
 
 def test_an_unknown_sweep_names_those_there_are():
