@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -68,15 +68,41 @@ def _root(file: Path, values: dict[str, str], name: str, hint: str) -> Path:
 
 
 def extra_roots(file: Path | None = None) -> dict[str, Path]:
-    """The folders of the extra sources by name; empty where paths.yaml names none."""
+    """The folders of the extra sources by name; empty where paths.yaml names none.
+
+    Raises ValueError naming what is there in place of them.
+    """
+    file, found = _section("extra", "NAME: FOLDER", file)
+    return {name: file.parent / Path(str(root)).expanduser() for name, root in found.items()}
+
+
+def testset_folders(file: Path | None = None) -> dict[str, tuple[Path, Path | None]]:
+    """Folder of each further test set by name, and of its backgrounds; empty where paths.yaml names none.
+
+    Raises ValueError naming what is there in place of them.
+    """
+    file, found = _section("testsets", "NAME: {folder: FOLDER}", file)
+    folders = {}
+    for name, known in found.items():
+        if not isinstance(known, dict) or "folder" not in known:
+            raise ValueError(
+                f"{file}: testsets.{name} is {known!r}; expected '{{folder: FOLDER, backgrounds: FOLDER}}'"
+            )
+        below = [known["folder"], known.get("backgrounds")]
+        root, backgrounds = (each and file.parent / Path(str(each)).expanduser() for each in below)
+        folders[name] = (root, backgrounds)
+    return folders
+
+
+def _section(key: str, line: str, file: Path | None) -> tuple[Path, dict[str, Any]]:
+    """The paths file and what it says below a key, by name."""
     file = file or find_paths_file()
     if file is None or not file.is_file():
-        return {}
-    values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
-    found = values.get("extra") or {}
+        return Path(PATHS), {}
+    found = (YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}).get(key) or {}
     if not isinstance(found, dict):
-        raise ValueError(f"{file}: 'extra' is {found!r}; expected a line 'NAME: FOLDER' for each source below it")
-    return {str(name): file.parent / Path(str(root)).expanduser() for name, root in found.items()}
+        raise ValueError(f"{file}: '{key}' is {found!r}; expected a line '{line}' for each below it")
+    return file, {str(name): value for name, value in found.items()}
 
 
 def extra_root(name: str) -> Path:

@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from curation.storage import writing
 from pipelines.params import PARAMS, parse
-from pipelines.paths import PATHS, extra_roots
+from pipelines.paths import PATHS, extra_roots, testset_folders
 
 PHOTOS = {
     "digest": None,
@@ -111,9 +111,12 @@ def write_extra(name: str, root: Path, path: Path = Path(PATHS)) -> None:
 
 def write_testset(name: str, root: Path, backgrounds: Path | None, path: Path = Path(PATHS)) -> None:
     """Write the folders of a test set into paths.yaml."""
-    values = (YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
-    folders = {"folder": str(root), **({} if backgrounds is None else {"backgrounds": str(backgrounds)})}
-    _write_paths({"testsets": {**(values.get("testsets") or {}), name: folders}}, path)
+    known = testset_folders(path) | {name: (root, backgrounds)}
+    folders = {
+        each: {"folder": str(folder), **({} if photographs is None else {"backgrounds": str(photographs)})}
+        for each, (folder, photographs) in known.items()
+    }
+    _write_paths({"testsets": folders}, path)
 
 
 def _write_paths(values: dict[str, Any], path: Path) -> None:

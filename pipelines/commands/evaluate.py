@@ -99,7 +99,7 @@ def _check(layout: str) -> None:
 
 def _methods(wanted: Sequence[str], scratch: Path) -> tuple[list[str], dict[str, Path]]:
     """Names in their order and the files behind them, revisions fetched."""
-    from pipelines.testing import REVISION, name_methods
+    from pipelines.methods import REVISION, name_methods
 
     plain, files = name_methods([each for each in wanted if not each.startswith(REVISION)])
     rest = iter(plain)
@@ -205,8 +205,9 @@ def use_testset(
 def scan_testsets() -> None:
     """Write the digests of ``evaluate.sets`` anew, for those whose folders are known here."""
     from pipelines.params import load
+    from pipelines.paths import testset_folders
     from pipelines.presets import set_value
-    from pipelines.testing import Asked, digest_of, testset_folders
+    from pipelines.testing import Asked, digest_of
 
     folders = testset_folders()
     for name, known in load().evaluate.sets.items():
