@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import cv2
 import numpy as np
 import pandas as pd
@@ -14,21 +14,16 @@ from numpy.typing import NDArray
 from compositing.calibration.captured import find_pairs
 from compositing.codec import Image
 from compositing.shards.reader import Sample
-from curation.detectors.observers import Observer
-from curation.images import decode_rgb
 from curation.storage import writing
 from pipelines.calibrate import person_boxes
+from pipelines.matting import plates
+from pipelines.matting.reading import Clip, Frame, read_picture, spread
 from pipelines.progress import Progress
 from training.evaluation import captured
 from training.evaluation.captured import Box, Segmentation
 from training.evaluation.methods import Method
 from training.evaluation.strips import shown, strip, write_stacked
 
-VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
-MEDIAN_OF = 64
-"""Frames of a clip that are looked at for its median, at most; at least half as many."""
-EMPTY = 5
-"""So many empty frames make a better plate than all that were looked at."""
 FIGURES = ("outside", "holes", "flicker")
 Boxes = Callable[[str, Image], tuple[Box, ...]]
 """Tells where people are in a source, by its name or its pixels."""
@@ -63,23 +58,26 @@ def pairs(src: Path, bgr: Path) -> Iterator[Shot]:
     for pair in find_pairs(src, bgr):
         if pair.bgr is None:
             raise ValueError(pair.reason)
-        yield _shot(pair.src.name, _read(pair.src), _read(pair.bgr), f"{pair.bgr.name} ({pair.reason})", False)
+        yield _shot(
+            pair.src.name, read_picture(pair.src), read_picture(pair.bgr), f"{pair.bgr.name} ({pair.reason})", False
+        )
 
 
 def clip(src: Path, bgr: Path | None, start: int, count: int, boxes: Boxes) -> Iterator[Shot]:
     """Read ``count`` frames of a clip on a static camera, from frame ``start`` on.
 
-    Without ``bgr``, a picture of the empty scene, the plate is the median of frames all over the clip in which nobody
-    is found, or, where there are fewer than ``EMPTY``, of frames all over it: whoever then stands in one place for half
-    of the clip is in the plate. Raises ValueError where the clip cannot be decoded or ends before ``start``.
+    Without ``bgr``, a picture of the empty scene, the plate is recovered from the clip (``plates.recovered``). Raises
+    ValueError where the clip cannot be decoded or ends before ``start``.
     """
-    plate, words = _median(src, boxes) if bgr is None else (_read(bgr), bgr.name)
+    if bgr is None:
+        (plate, words), _ = plates.recovered(spread(src, plates.FRAMES), lambda frame: boxes(src.name, frame))
+    else:
+        plate, words = read_picture(bgr), bgr.name
     seen = 0
-    for number, frame in enumerate(_frames(src)):
-        if number >= start + count:
-            break
-        if number >= start:
-            yield _shot(f"{src.name} {number}", frame, plate, words, follows=seen > 0)
+    with Clip(src) as opened:
+        for frame in islice(opened.read(), start, start + count):
+            assert isinstance(frame, Frame)
+            yield _shot(f"{src.name} {start + seen}", frame.image, plate, words, follows=seen > 0)
             seen += 1
     if not seen:
         raise ValueError(f"{src} has no frame {start}; lower --start")
@@ -92,48 +90,9 @@ def _shot(name: str, src: Image, bgr: Image, plate: str, follows: bool) -> Shot:
     return Shot(name, src, bgr, plate, follows)
 
 
-def _read(path: Path) -> Image:
-    try:
-        return decode_rgb(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _frames(path: Path) -> Iterator[Image]:
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"{path} cannot be decoded as a video: {error}") from error
-
-
-def _median(path: Path, boxes: Boxes) -> tuple[Image, str]:
-    kept: list[Image] = []
-    stride = 1
-    for number, frame in enumerate(_frames(path)):
-        if number % stride == 0:
-            kept.append(frame)
-        if len(kept) > MEDIAN_OF:  # an even spread, whose length need not be known
-            kept, stride = kept[::2], 2 * stride
-    if not kept:
-        raise ValueError(f"{path} holds no frames")
-    empty = [frame for frame in kept if not boxes(path.name, frame)]
-    used, words = (empty, "empty") if len(empty) >= EMPTY else (kept, "any")
-    return np.asarray(
-        np.sort(np.stack(used), axis=0)[len(used) // 2], np.uint8
-    ), f"median of {len(used)} {words} frames"
-
-
-def detected(observer: Observer, threshold: float) -> Boxes:
-    """Boxes from a detector: every person that scores at least ``threshold``."""
-
-    def boxes(name: str, image: Image) -> tuple[Box, ...]:
-        found = observer.observe([image])[0].found
-        likely = found.boxes[found.scores >= threshold]
-        return tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in likely)
-
-    return boxes
+def detected(find: plates.Boxes) -> Boxes:
+    """Boxes from the pixels alone, whatever the source's name."""
+    return lambda name, image: find(image)
 
 
 def listed(people: Path) -> Boxes:
@@ -192,7 +151,7 @@ def _given(masks: Path, shot: Shot, boxes: Sequence[Box]) -> Segmentation:
     found = sorted(file for file in masks.glob(f"{stem}.*") if file.suffix.lower() in (".png", ".jpg", ".jpeg"))
     if not found:
         return Segmentation(np.zeros(shot.src.shape[:2], bool), 0.0)
-    mask = _read(found[0])[:, :, 0] > 127
+    mask = read_picture(found[0])[:, :, 0] > 127
     if mask.shape != shot.src.shape[:2]:
         raise ValueError(f"{found[0]} is {mask.shape[1]}x{mask.shape[0]}, {shot.name} is not; give both one size")
     return Segmentation(captured.eroded(mask, boxes), 1.0)

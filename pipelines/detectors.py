@@ -1,9 +1,12 @@
 """Parameters, or what is at hand, -> the detectors to run, their files found."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from curation.detectors.build import (
     FUSION_LOOKS,
@@ -16,6 +19,7 @@ from curation.detectors.build import (
     build_observer,
 )
 from curation.detectors.calibration import Calibration, read_calibration, shipped
+from curation.detectors.observers import Observer
 from pipelines.paths import WEIGHTS, find_weights
 
 PATTERNS = ("yolox*.onnx", "nanodet*.onnx")
@@ -150,3 +154,19 @@ def _at_hand() -> tuple[str, ...]:
             break
         found.append(str(matches[0]))
     return tuple(found)
+
+
+def people_finder(
+    observer: Observer, threshold: float
+) -> Callable[[NDArray[np.uint8]], tuple[tuple[float, float, float, float], ...]]:
+    """A function of a picture, (H, W, 3) RGB uint8, that gives every person who scores at least ``threshold``.
+
+    As boxes (x, y, w, h), shares of the picture.
+    """
+
+    def find(image: NDArray[np.uint8]) -> tuple[tuple[float, float, float, float], ...]:
+        found = observer.observe([image])[0].found
+        likely = found.boxes[found.scores >= threshold]
+        return tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in likely)
+
+    return find

@@ -33,13 +33,14 @@ def captured(
     """
     from curation.detectors.build import build_observer
     from pipelines import captured as shell
-    from pipelines.detectors import choose
-    from pipelines.testing import name_methods
+    from pipelines.detectors import choose, people_finder
+    from pipelines.matting.reading import is_video
+    from pipelines.methods import name_methods
     from training.evaluation.choosing import Project, build_methods
     from training.evaluation.plain import PlainDifference
     from training.evaluation.tuning import CLASSICAL, load_classical
 
-    filmed = src.suffix.lower() in shell.VIDEOS
+    filmed = is_video(src)
     if not filmed and bgr is None:
         raise ValueError("--bgr: give the folder of plates that belong to --src; only a clip has a median")
     if filmed and people is not None:
@@ -57,7 +58,7 @@ def captured(
     else:
         choice = choose(None, [])
         console.print(f"{choice.words}, threshold {choice.threshold:g}")
-        boxes = shell.detected(build_observer(choice.spec), choice.threshold)
+        boxes = shell.detected(people_finder(build_observer(choice.spec), choice.threshold))
     shots = list(shell.clip(src, bgr, start, frames, boxes) if filmed else shell.pairs(src, bgr or src))
     strips, rows = shell.look(shots, methods, boxes, masks)
     shell.write(out, strips, rows)

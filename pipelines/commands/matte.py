@@ -247,10 +247,8 @@ def _recovered(looks: "list[NDArray[np.uint8]]") -> "Plate":
 
 def _people() -> "Boxes":
     from curation.detectors.build import build_observer
-    from pipelines.captured import detected
-    from pipelines.detectors import choose
+    from pipelines.detectors import choose, people_finder
 
     choice = choose(None, [])
     console.print(f"people: {choice.words}, threshold {choice.threshold:g}", highlight=False)
-    boxes = detected(build_observer(choice.spec), choice.threshold)
-    return lambda frame: boxes("", frame)
+    return people_finder(build_observer(choice.spec), choice.threshold)

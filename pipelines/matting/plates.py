@@ -20,6 +20,8 @@ LOOKS = 5
 """Frames of a clip that its background is held against before the work begins."""
 FRAMES = 48
 """Frames of a clip that a plate is made of, at most."""
+EMPTY = 5
+"""So many frames without people make a better plate than all: a person's shadow reaches out of every box."""
 EMPTY_FRAMES = 16
 """Frames of a clip of the empty scene that make its plate, at most: the median has less noise than one."""
 SHAPE = 0.02
@@ -58,8 +60,15 @@ def captured(path: Path, height: int, width: int) -> Plate:
 
 
 def recovered(frames: Sequence[Bytes], boxes: Boxes) -> tuple[Plate, float]:
-    """Make a plate of frames of the clip itself; with the share of the frame that people uncovered."""
+    """Make a plate of frames of the clip itself; with the share of the frame that people uncovered.
+
+    Of the frames without people, where there are ``EMPTY`` or more; else of all.
+    """
     found = [boxes(frame) for frame in frames]
+    empty = [frame for frame, there in zip(frames, found, strict=True) if not there]
+    if len(empty) >= EMPTY:
+        made = recover(empty, [()] * len(empty))
+        return Plate(made.plate, f"recovered from {len(empty)} empty frames"), made.share
     made = recover(frames, found)
     people = sum(map(bool, found))
     return Plate(made.plate, f"recovered from {len(frames)} frames, {people} of them with people"), made.share

@@ -13,7 +13,7 @@ from curation.identity import rng
 from curation.tables import PEOPLE, write_table
 from pipelines import captured as shell
 from pipelines.cli import app
-from pipelines.detectors import choose
+from pipelines.detectors import choose, people_finder
 from training.evaluation.plain import PlainDifference
 from training.network import build_refine
 from training.network.weights import save
@@ -103,11 +103,12 @@ def test_a_clip_without_a_plate_takes_the_median_of_its_empty_frames(here):
     shots = list(shell.clip(here / "clip.mp4", None, 2, 3, people))
     assert [shot.name for shot in shots] == ["clip.mp4 2", "clip.mp4 3", "clip.mp4 4"]
     assert [shot.follows for shot in shots] == [False, True, True]
-    assert shots[0].plate == "median of 6 empty frames"
+    assert shots[0].plate == "recovered from 6 empty frames"
     assert np.abs(shots[0].bgr.astype(int) - scene()).mean() < 3
     # A detector that finds somebody everywhere leaves the median of all: the person is in it.
     (alone,) = shell.clip(here / "clip.mp4", None, 2, 1, lambda name, image: (BOX,))
-    assert alone.plate == "median of 20 any frames" and np.abs(alone.bgr.astype(int) - scene()).mean() > 10
+    assert alone.plate == "recovered from 20 frames, 20 of them with people"
+    assert np.abs(alone.bgr.astype(int) - scene()).mean() > 10
 
 
 def test_flicker_of_a_clip_is_where_nothing_moves(here):
@@ -128,7 +129,7 @@ def test_what_cannot_be_looked_at_says_why(here):
     with pytest.raises(ValueError, match="no frame 5; lower --start"):
         list(shell.clip(here / "clip.mp4", here / "bgr/plate.png", 5, 1, people))
     (here / "broken.mp4").write_bytes(b"no video")
-    with pytest.raises(ValueError, match="cannot be decoded as a video"):
+    with pytest.raises(ValueError, match="cannot be read as a video"):
         list(shell.clip(here / "broken.mp4", here / "bgr/plate.png", 0, 1, people))
     with pytest.raises(ValueError, match="--bgr: give the folder of plates"):
         CliRunner().invoke(app, ["captured", "--src", "src"], catch_exceptions=False)
@@ -142,7 +143,7 @@ def test_real_pairs_show_drift_to_a_plain_difference_and_people_to_the_segmentat
     pairs = realset / "pairs/intel_onebyone"
     shots = [s for s in shell.pairs(pairs / "src", pairs / "bgr") if s.name in ("0313.png", "0522.png")]
     choice = choose("onnx", [str(realset / "models/yolox_nano.onnx")])
-    boxes = shell.detected(build_observer(choice.spec), choice.threshold)
+    boxes = shell.detected(people_finder(build_observer(choice.spec), choice.threshold))
     _, rows = shell.look(shots, [PlainDifference()], boxes, None)
     assert list(rows["people"]) == [1, 1] and (rows["trust"] > 0.9).all()
     assert (rows["holes"] < 60).all()
