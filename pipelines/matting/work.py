@@ -1,5 +1,6 @@
 """A clip frame by frame through the predictor into a file."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipelines.matting.backdrops import Backdrop
 from pipelines.matting.reading import Clip, Frame
-from pipelines.matting.stopping import Stop
 from pipelines.matting.writing import open_writer
 from pipelines.progress import Progress
+from training.devices.interrupt import Interrupt
 from training.predictor import Matte, MattingPredictor
 from training.realtime.finish import Finish, Finisher
 from training.realtime.layers import linear_rgba, premultiply, rgba
@@ -58,7 +59,7 @@ def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted
     finisher = Finisher(wanted.finish)
     count, trouble, start, seconds = 0, None, None, 0.0
     linear = not out.suffix and wanted.still == ".exr"
-    with Clip(src) as clip, Stop() as stop:
+    with Clip(src) as clip, Interrupt(signal.SIGINT, signal.SIGTERM) as stop:
         total = min(clip.frames or 0, wanted.limit or clip.frames or 0)
         with (
             open_writer(out, wanted.still, clip, wanted.what == "rgba") as writer,

@@ -21,20 +21,20 @@ class Preempted(SystemExit):
 
 
 class Interrupt:
-    """While entered, SIGTERM sets ``asked`` in place of ending the process; a second one does what it did before.
+    """While entered, a signal sets ``asked`` in place of ending the process; a second one does what it did before.
 
-    Outside the main thread, where Python allows no handlers, SIGTERM keeps its effect.
+    Outside the main thread, where Python allows no handlers, signals keep their effect.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *signals: signal.Signals) -> None:
+        """Watch for ``signals``; SIGTERM where none is named."""
         self.asked = False
-        self._before: Any = None
-        self._installed = False
+        self._signals = signals or (signal.SIGTERM,)
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._ask)
-            self._installed = True
+        for number in self._signals if threading.current_thread() is threading.main_thread() else ():
+            self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(
@@ -47,9 +47,9 @@ class Interrupt:
         self._restore()
 
     def _restore(self) -> None:
-        if self._installed:
-            self._installed = False
-            signal.signal(signal.SIGTERM, signal.SIG_DFL if self._before is None else self._before)
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def outlive_sigterm() -> None:
