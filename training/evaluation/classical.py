@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compositing.shards.reader import Sample
 from training.evaluation import baseline
-from training.evaluation.methods import Prediction, colour
+from training.evaluation.methods import Prediction, Remembered, colour
 from training.evaluation.tuning import Classical
 
 UNKNOWN_STRENGTH = "mild"
@@ -19,13 +19,11 @@ class ClassicalMethod:
     def __init__(self, classical: Classical) -> None:
         """What it said of the last samples is kept, for the methods that go on from there."""
         self._classical = classical
-        self._last: tuple[list[Sample], list[Prediction]] = ([], [])
+        self._answers = Remembered(lambda samples: [self._one(sample) for sample in samples])
 
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
         """The matte with the settings of each sample's strength."""
-        if list(map(id, samples)) != list(map(id, self._last[0])):
-            self._last = (list(samples), [self._one(sample) for sample in samples])
-        return self._last[1]
+        return self._answers(samples)
 
     def _one(self, sample: Sample) -> Prediction:
         tuned = settings(self._classical, sample)

@@ -39,5 +39,5 @@ def write_stacked(strips: Sequence[Image], path: Path, quality: int = 86) -> Pat
     wide = [cv2.copyMakeBorder(s, 0, 0, 0, width - s.shape[1], cv2.BORDER_CONSTANT, value=_WHITE) for s in strips]
     sheet = cv2.cvtColor(np.vstack(wide), cv2.COLOR_RGB2BGR)
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, quality]):
-        raise OSError(f"{path} could not be written")
+        raise OSError(f"{path} could not be written; is there space left?")
     return path

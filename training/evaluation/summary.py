@@ -31,7 +31,7 @@ def summary(rows: Sequence[Mapping[str, Any]], classical: Classical) -> dict[str
     ``slices`` and ``worst``: see ``training.evaluation.slices``.
     ``classical.STRENGTH``: what won on ``valid``, and each rival's MAD x 1000 there. ``samples.STRENGTH``: how many.
     """
-    table = _table(rows)
+    table = pd.DataFrame(rows)
     methods = _methods(table)
     test: dict[str, Any] = {}
     ratios: dict[str, Any] = {}
@@ -81,7 +81,7 @@ def set_summary(
     if not rows:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in unusable[:3]) or "the set is empty"
         raise ValueError(f"test set '{name}': no sample could be measured: {reasons}")
-    table = _table(rows)
+    table = pd.DataFrame(rows)
     found = {
         "real": real,
         "clips": clip_count(table),
@@ -115,10 +115,6 @@ def headline(sample: bool, sets: Mapping[str, Mapping[str, Any]]) -> dict[str, A
     if sample:
         return {"set": None, "words": f"no headline: {SAMPLE_WORDS}"}
     return {"set": "test", "words": "the frozen test set: real mattes over photographs"}
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(rows)
 
 
 def _methods(table: pd.DataFrame) -> list[str]:

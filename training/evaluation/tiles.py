@@ -4,18 +4,17 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.evaluation.strips import strip, write_stacked
 
 Bytes = NDArray[np.uint8]
 
 SIDE = 192
 """Panels are shrunk to this height, pixels: the pictures of two experiments then fit beside each other on a page."""
 COLUMNS = 3
-GAP = 4
-HEADER = 20
-"""Height of the words over a panel, pixels."""
+QUALITY = 90
 
 
 def tiles_name(strength: str, which: str) -> str:
@@ -28,17 +27,13 @@ def write_tiles(panels: Mapping[str, Bytes], path: Path) -> Path:
 
     Raises OSError naming the file.
     """
-    shrunk = []
-    for words, image in panels.items():
-        rgb = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-        width = max(1, round(rgb.shape[1] * SIDE / rgb.shape[0]))
-        small = cv2.resize(rgb, (width, SIDE), interpolation=cv2.INTER_AREA)
-        tile = cv2.copyMakeBorder(small, HEADER, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-        place, font = (2, HEADER - 6), cv2.FONT_HERSHEY_SIMPLEX
-        shrunk.append(cv2.putText(tile, words.split(",")[0], place, font, 0.45, (0, 0, 0), 1, cv2.LINE_AA))
-    shrunk += [np.full_like(shrunk[0], 255)] * (-len(shrunk) % COLUMNS)
-    rows = [np.hstack(shrunk[at : at + COLUMNS]) for at in range(0, len(shrunk), COLUMNS)]
+    pictures = [(words.split(",")[0], _in_colour(image)) for words, image in panels.items()]
+    height, width = pictures[0][1].shape[:2]
+    wide = max(1, round(width * SIDE / height))
+    rows = [strip(dict(pictures[at : at + COLUMNS]), wide) for at in range(0, len(pictures), COLUMNS)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90]):
-        raise OSError(f"{path} could not be written; is there space left?")
-    return path
+    return write_stacked(rows, path, QUALITY)
+
+
+def _in_colour(image: Bytes) -> Bytes:
+    return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)

@@ -37,6 +37,23 @@ def shrink(
 
 
 @compiled
+def _shares(down: Any, right: Any) -> Any:
+    """Weights of the four neighbours: upper left, upper right, lower left, lower right."""
+    one = np.float32(1)
+    return (one - down) * (one - right), (one - down) * right, down * (one - right), down * right
+
+
+@compiled
+def _mixed(maps: Float, upper: int, lower: int, left: int, right: int, shares: Any, out: Float) -> None:
+    """The four neighbours' channels by their weights, into the first channels of ``out``."""
+    a, b, c, d = shares
+    for k in range(maps.shape[2]):
+        out[k] = (
+            a * maps[upper, left, k] + b * maps[upper, right, k] + c * maps[lower, left, k] + d * maps[lower, right, k]
+        )
+
+
+@compiled
 def join_tiles(
     maps: Float, small: Float, rows: Int, below: Int, down: Float, columns: Int, after: Int, right: Float,
     corners: Int, out: Float, start: int, stop: int,
@@ -48,7 +65,6 @@ def join_tiles(
     height, width = small.shape[:2]
     channels, side = maps.shape[2], out.shape[1]
     more = small.shape[2]
-    one = np.float32(1)
     for n in range(start, stop):
         for i in range(side):
             y = corners[n, 0] + i
@@ -58,16 +74,8 @@ def join_tiles(
                     for c in range(channels + more):
                         out[n, i, j, c] = 0
                     continue
-                upper, lower, left, other = rows[y], below[y], columns[x], after[x]
-                w11 = down[y] * right[x]
-                w10 = down[y] * (one - right[x])
-                w01 = (one - down[y]) * right[x]
-                w00 = (one - down[y]) * (one - right[x])
-                for c in range(channels):
-                    out[n, i, j, c] = (
-                        w00 * maps[upper, left, c] + w01 * maps[upper, other, c]
-                        + w10 * maps[lower, left, c] + w11 * maps[lower, other, c]
-                    )  # fmt: skip
+                shares = _shares(down[y], right[x])
+                _mixed(maps, rows[y], below[y], columns[x], after[x], shares, out[n, i, j])
                 for c in range(more):
                     out[n, i, j, channels + c] = small[y, x, c]
 
@@ -99,7 +107,7 @@ def half_crops(
     hidden, solved = hid.shape[2], coarse.shape[2]
     bottom, end = frame.shape[0] - 1, frame.shape[1] - 1
     side = out.shape[1]
-    one, scale = np.float32(1), np.float32(1 / 1020)
+    scale = np.float32(1 / 1020)
     for n in range(start, stop):
         for i in range(side):
             y = corners[n, 0] - margin + i
@@ -109,21 +117,9 @@ def half_crops(
                     for c in range(out.shape[3]):
                         out[n, i, j, c] = 0
                     continue
-                upper, lower, left, other = rows[y], below[y], columns[x], after[x]
-                d = down[y] * right[x]
-                c_ = down[y] * (one - right[x])
-                b = (one - down[y]) * right[x]
-                a = (one - down[y]) * (one - right[x])
-                for c in range(hidden):
-                    out[n, i, j, c] = (
-                        a * hid[upper, left, c] + b * hid[upper, other, c]
-                        + c_ * hid[lower, left, c] + d * hid[lower, other, c]
-                    )  # fmt: skip
-                for c in range(solved):
-                    out[n, i, j, hidden + c] = (
-                        a * coarse[upper, left, c] + b * coarse[upper, other, c]
-                        + c_ * coarse[lower, left, c] + d * coarse[lower, other, c]
-                    )  # fmt: skip
+                shares = _shares(down[y], right[x])
+                _mixed(hid, rows[y], below[y], columns[x], after[x], shares, out[n, i, j])
+                _mixed(coarse, rows[y], below[y], columns[x], after[x], shares, out[n, i, j, hidden:])
                 y0, y1, x0, x1 = min(2 * y, bottom), min(2 * y + 1, bottom), min(2 * x, end), min(2 * x + 1, end)
                 first = hidden + solved
                 for c in range(3):
