@@ -32,6 +32,7 @@ from training.config import TrainParams
 from training.loop import Readers, train
 
 DATA = Path("data")
+TABLE = Path("curves/plots/metrics/valid/mad.tsv")
 LEVEL = 0.02
 """An arm that gains less than this share in its last quarter has levelled off."""
 
@@ -143,24 +144,36 @@ def parameters(arm: Arm, seed: int, steps: int, setting: Setting) -> TrainParams
 
 
 def curve(arm: Arm, seed: int, steps: int, setting: Setting) -> Curve:
-    """Train an arm, or take its finished curve from the work folder; MAD is the mean over strengths."""
+    """Train an arm, or take its curve from the work folder; MAD is the mean over strengths.
+
+    Where rates are constant, the curve of a longer run, finished or not, begins with that of a shorter one.
+    """
     params = parameters(arm, seed, steps, setting)
-    scored = ShardReader(setting.data / "shards", setting.data / "shards.parquet", setting.set_name)
-    made_of = [params.model_dump(mode="json"), arm.composites, setting.set_name]
+    made_of = [params.model_dump(mode="json", exclude={"steps"}), arm.composites, setting.set_name]
     made_of += [file_id(DATA / "shards.parquet"), file_id(setting.data / "shards.parquet")]
     key = hashlib.blake2b(json.dumps(made_of, sort_keys=True).encode(), digest_size=6).hexdigest()
     folder = setting.work / f"{arm.name}-{steps}-{seed}-{key}"
-    table = folder / "curves/plots/metrics/valid/mad.tsv"
+    if params.schedule == "constant" and not params.crop_growth:
+        for other in sorted(setting.work.glob(f"{arm.name}-*-{seed}-{key}")):
+            rows = _validations(other) if (other / TABLE).is_file() else []
+            if rows and rows[-1][0] >= steps:
+                return [(step * params.batch, mad) for step, mad in rows if step <= steps]
     if not (folder / "base.safetensors").is_file():
         os.environ["CLEANPLATE_LOADERS"] = "0"  # what was decoded is kept in this process
+        scored = ShardReader(setting.data / "shards", setting.data / "shards.parquet", setting.set_name)
         readers = Readers(composites(arm.composites, setting.work), Held(scored))  # type: ignore[arg-type]
         began = time.process_time()
         train("base", params, readers, folder, folder / "curves", data=key)
         spent = time.process_time() - began
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         print(f"{arm.name}, seed {seed}: {steps} steps, {spent:.0f} s of processor time", flush=True)
-    rows = pd.read_csv(table, sep="\t")
-    return [(int(step) * params.batch, round(float(mad), 3)) for step, mad in rows[["step", "mad"]].to_numpy()]
+    return [(step * params.batch, mad) for step, mad in _validations(folder)]
+
+
+def _validations(folder: Path) -> list[tuple[int, float]]:
+    """(step, MAD x 10^3) of a run."""
+    rows = pd.read_csv(folder / TABLE, sep="\t")
+    return [(int(step), round(float(mad), 3)) for step, mad in rows[["step", "mad"]].to_numpy()]
 
 
 class Outcome(NamedTuple):

@@ -21,6 +21,10 @@ hypothesis.settings.load_profile("suite")
 # A test process of many is told how wide the terminal is, and the commands' consoles keep what they meet when imported.
 os.environ.pop("COLUMNS", None)
 
+# Test processes share the cores: threads that wait for each other there spin. Set before anything imports torch.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 # Child processes are not under the patched socket below: give them proxies that refuse.
 for _name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     os.environ[_name] = "http://127.0.0.1:9"

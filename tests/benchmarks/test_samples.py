@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import samples
 from benchmarks.samples import ABLATIONS, OURS, PUBLISHED, Setting, outcome, parameters
+from training.config import TrainParams
 
 LEVELS = [(100, 80.0), (200, 50.0), (300, 41.0), (400, 40.0), (500, 40.5), (600, 40.2), (700, 39.9), (800, 39.8)]
 
@@ -60,3 +62,29 @@ def test_every_ablation_is_a_valid_one(tmp_path: Path) -> None:
     setting = Setting((96, 96), 8, 50, 1, tmp_path, "test", tmp_path)
     assert len({arm.name for arm in ABLATIONS}) == len(ABLATIONS)
     assert all(parameters(arm, 1, 100, setting) for arm in ABLATIONS)
+
+
+def test_a_run_at_constant_rates_begins_a_shorter_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("data/shards.parquet").write_bytes(b"not read")
+    setting = samples.Setting((96, 96), 8, 200, 1, Path("data"), "test", tmp_path / "work")
+    trained = []
+
+    def train(what: str, params: TrainParams, readers: object, folder: Path, curves: Path, data: str) -> None:
+        trained.append(params.steps)
+        (folder / samples.TABLE).parent.mkdir(parents=True)
+        lines = [f"{step}\t{1000 / step}" for step in range(200, params.steps + 1, 200)]
+        (folder / samples.TABLE).write_text("\n".join(["step\tmad", *lines]))
+        (folder / "base.safetensors").touch()
+
+    monkeypatch.setattr(samples, "train", train)
+    monkeypatch.setattr(samples, "ShardReader", lambda *_: [])
+    monkeypatch.setattr(samples, "composites", lambda *_: None)
+    long = samples.curve(samples.PUBLISHED, 1, 1000, setting)
+    assert samples.curve(samples.PUBLISHED, 1, 600, setting) == long[:3] == [(1600, 5.0), (3200, 2.5), (4800, 1.667)]
+    assert trained == [1000]
+    # Rates that follow the length make another run of each length, and another seed is another run.
+    for arm, seed, steps in ((samples.OURS, 1, 600), (samples.OURS, 1, 400), (samples.PUBLISHED, 2, 600)):
+        samples.curve(arm, seed, steps, setting)
+    assert trained == [1000, 600, 400, 600]

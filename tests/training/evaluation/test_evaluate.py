@@ -28,15 +28,6 @@ SETS = {"refine": 4, "valid": 6, "test": 9}
 STRENGTHS = ("hard", "exact", "mild")  # not in the order of the output
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads that wait for each other on a busy machine cost more than they save on pictures this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def draw(set_name: str, ordinal: int) -> dict[str, bytes]:
     """A soft disc over noise; recipe as the plan writes it, as far as evaluation reads it."""
     generator = rng(3, set_name, ordinal)
