@@ -115,7 +115,7 @@ def train(
         ValueError: a setting, the weights or a checkpoint does not fit; the message says what to change.
         DivergedError: the loss or its gradient is not finite, or the loss explodes; the batch is saved in ``folder``.
         RankError: one of several processes ended before its time; the message names it.
-        Preempted: SIGTERM came; a ``SystemExit``, to end the program with code 143.
+        Preempted: Ctrl-C or SIGTERM came; a ``SystemExit``, to end the program with code 143.
     """
     section = f"train_{kind}"
     check(params, readers.train, section)
@@ -260,7 +260,7 @@ class _Run:
                 record.pace(self.step, figures)
             if ranks.add([interrupt.asked])[0]:  # a signal may have come to one of them only
                 self.checkpoint(record, folder, made_with)
-                text = f"stopped by SIGTERM after step {self.step} of {params.steps}"
+                text = f"stopped on request after step {self.step} of {params.steps}"
                 log.warning("train_%s: %s; it is saved, run the same command to go on", self.kind, text)
                 raise Preempted
             if self.due(params.validate_every):

@@ -1,6 +1,5 @@
 """A clip frame by frame through the predictor into a file."""
 
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +58,7 @@ def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted
     finisher = Finisher(wanted.finish)
     count, trouble, start, seconds = 0, None, None, 0.0
     linear = not out.suffix and wanted.still == ".exr"
-    with Clip(src) as clip, Interrupt(signal.SIGINT, signal.SIGTERM) as stop:
+    with Clip(src) as clip, Interrupt() as stop:
         total = min(clip.frames or 0, wanted.limit or clip.frames or 0)
         with (
             open_writer(out, wanted.still, clip, wanted.what == "rgba") as writer,

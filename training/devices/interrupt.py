@@ -1,10 +1,11 @@
-"""Stopping on request: a cluster that takes its machine back sends SIGTERM and gives a few seconds."""
+"""Stopping on request: Ctrl-C, and a cluster that takes its machine back: it sends SIGTERM and gives a few seconds."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_CODE = 128 + signal.SIGTERM
 LOADER_SECONDS = 60
 """How long a loader process outlives a SIGTERM of its own."""
@@ -21,19 +22,17 @@ class Preempted(SystemExit):
 
 
 class Interrupt:
-    """While entered, a signal sets ``asked`` in place of ending the process; a second one does what it did before.
+    """While entered, Ctrl-C and SIGTERM set ``asked`` in place of ending the process; a second one does as ever.
 
     Outside the main thread, where Python allows no handlers, signals keep their effect.
     """
 
-    def __init__(self, *signals: signal.Signals) -> None:
-        """Watch for ``signals``; SIGTERM where none is named."""
+    def __init__(self) -> None:
         self.asked = False
-        self._signals = signals or (signal.SIGTERM,)
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in self._signals if threading.current_thread() is threading.main_thread() else ():
+        for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
             self._before[number] = signal.signal(number, self._ask)
         return self
 
@@ -52,14 +51,16 @@ class Interrupt:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def outlive_sigterm() -> None:
-    """Keep this loader process alive for a minute after a SIGTERM.
+def outlive_signals() -> None:
+    """Keep this loader process alive for a minute after a SIGTERM, and through any Ctrl-C.
 
-    Schedulers send it to every process of a job. PyTorch raises in the training process wherever that stands when a
-    loader dies, in the middle of an update too, and then there would be nothing whole to save.
+    Schedulers send the one to every process of a job, a terminal the other. PyTorch raises in the training process
+    wherever that stands when a loader dies, in the middle of an update too, and then there would be nothing whole to
+    save.
     """
 
     def later(signum: int, frame: FrameType | None) -> None:
         signal.alarm(LOADER_SECONDS)
 
     signal.signal(signal.SIGTERM, later)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes with the training process, whenever that goes

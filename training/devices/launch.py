@@ -101,7 +101,8 @@ class _Rank:
 def launch(work: Work, what: Any, devices: int, machines: Machines, progress: Progress | None) -> None:
     """Run ``work`` in ``devices`` processes on this machine, and on the other machines' together, until all are done.
 
-    SIGTERM is passed on; each rank's log and the first one's progress arrive here. No rank outlives this call.
+    Both signals to stop are passed on; each rank's log and the first one's progress arrive here. No rank outlives this
+    call.
 
     Args:
         work: a module's function.
@@ -112,7 +113,7 @@ def launch(work: Work, what: Any, devices: int, machines: Machines, progress: Pr
 
     Raises:
         RankError: a rank ended before its time, which ended the others; or one on another machine did.
-        Preempted: SIGTERM came.
+        Preempted: Ctrl-C or SIGTERM came.
         Exception: what a rank raised, where that is an error a person can act on.
     """
     world = devices * machines.total

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from compositing.shards.reader import Sample
 from curation.identity import rng
-from training.devices.interrupt import outlive_sigterm
+from training.devices.interrupt import outlive_signals
 
 
 class Reader(Protocol):
@@ -243,7 +243,7 @@ def loader_count() -> int:
 
 
 def _start_loader(number: int) -> None:
-    outlive_sigterm()
+    outlive_signals()
     cv2.setNumThreads(0)  # the cores belong to the training process
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM, as a cluster sends it: to the whole process group, loaders included."""
+"""SIGTERM and Ctrl-C as they come: to the whole process group, loaders included."""
 
 import os
 import signal
@@ -35,8 +35,9 @@ def finish(disc_reader, tmp_path, monkeypatch):
     return run
 
 
-def test_sigterm_to_the_group_saves_and_a_run_with_other_loaders_goes_on(
-    finish, disc_shards, make_params, tmp_path, root
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_group_saves_and_a_run_with_other_loaders_goes_on(
+    finish, disc_shards, make_params, tmp_path, root, sent
 ):
     # Checkpoints of its own accord come too late to explain the one that is there.
     params = make_params(steps=6, checkpoint_every=6, crop=[32, 32], validate_every=6)
@@ -52,11 +53,11 @@ def test_sigterm_to_the_group_saves_and_a_run_with_other_loaders_goes_on(
     assert child.stdout is not None
     for line in child.stdout:
         if line.strip() == "2":
-            os.killpg(child.pid, signal.SIGTERM)
+            os.killpg(child.pid, sent)
             break
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 143, errors
-    assert "stopped by SIGTERM after step" in errors
+    assert "stopped on request after step" in errors
     saved = checkpoint.newest_step(tmp_path / "stopped" / "checkpoints")
     assert 3 <= saved < 6
     assert not (tmp_path / "stopped" / "base.safetensors").exists()
