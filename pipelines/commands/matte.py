@@ -36,6 +36,7 @@ Feather = Annotated[float, typer.Option(min=0.0, help="Soften the edge by pixels
 Despill = Annotated[str | None, typer.Option(help="Take a screen's colour out of the person: green or blue")]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Go on with a background that does not seem to belong")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists")]
+Backend = Annotated[str, typer.Option(help="auto, pytorch (the network as it is) or runtime (fast, on a CPU)")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; none: a GPU where there is one")]
 
 
@@ -56,6 +57,7 @@ def image(
     anyway: Anyway = False,
     overwrite: Overwrite = False,
     device: Device = None,
+    backend: Backend = "auto",
 ) -> None:
     """Matte one photograph: RGBA, alpha, foreground, or the person over something else."""
     from pipelines.stage import require_extra
@@ -79,7 +81,7 @@ def image(
     frame = read_picture(src)
     plate = plates.captured(background, *frame.shape[:2])
     console.print(f"background: {plate.words}", highlight=False)
-    predictor = _predictor(weights, device, align)
+    predictor = _predictor(weights, device, align, backend)
     _fit(predictor, [frame], plate, anyway)
     behind = None
     if wanted.what == "composite":
@@ -114,6 +116,7 @@ def video(
     anyway: Anyway = False,
     overwrite: Overwrite = False,
     device: Device = None,
+    backend: Backend = "auto",
 ) -> None:
     """Matte a clip: every frame at its own time, sound kept.
 
@@ -142,7 +145,7 @@ def video(
     size = looks[0].shape[:2]
     plate = plates.captured(background, *size) if background is not None else _recovered(looks)
     console.print(f"background: {plate.words}", highlight=False)
-    predictor = _predictor(weights, device, align)
+    predictor = _predictor(weights, device, align, backend)
     _fit(predictor, looks[:: max(1, len(looks) // plates.LOOKS)], plate, anyway)
     show = None
     if wanted.what == "composite":
@@ -196,13 +199,13 @@ def _finish(smooth: float, largest: bool, choke: float, feather: float, despill:
     return Finish(smooth, largest, choke, feather, screen)
 
 
-def _predictor(weights: Path, device: str | None, align: str) -> "MattingPredictor":
+def _predictor(weights: Path, device: str | None, align: str, backend: str) -> "MattingPredictor":
     import torch
 
     from training.predictor import MattingPredictor
 
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return MattingPredictor.from_pretrained(weights, place, align)  # type: ignore[arg-type]  # it says what it takes
+    return MattingPredictor.from_pretrained(weights, place, align, backend)  # type: ignore[arg-type]  # it says what it takes
 
 
 def _fit(predictor: "MattingPredictor", frames: "list[NDArray[np.uint8]]", plate: "Plate", anyway: bool) -> None:
