@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compositing.composite import composite_in
-from compositing.light import bytes_to_linear, to_bytes, to_display
 from training.network import RefineNetwork
 from training.network.inference import for_inference
 from training.network.weights import PUBLISHED_SPACE, load_refine, load_space
+from training.realtime.over import over
 from training.realtime.pictures import Picture, as_bytes, bytes_like, copied, depth, like, planes, sides
 from training.realtime.plate import Fit, fit
 from training.realtime.precision import Precision
@@ -173,8 +172,7 @@ class MattingPredictor:
         if backdrop.shape != foreground.shape:
             (height, width), (rows, columns) = foreground.shape[:2], backdrop.shape[:2]
             raise ValueError(f"the matte is {width}x{height}, the backdrop {columns}x{rows}; resize the backdrop")
-        fgr, bgr = bytes_to_linear(foreground), bytes_to_linear(backdrop)
-        return to_bytes(to_display(composite_in(self.space, fgr, alpha.astype(np.float32) / np.float32(255), bgr)))
+        return over(self.space, alpha, foreground, backdrop)
 
     @property
     def background(self) -> Bytes | None:
