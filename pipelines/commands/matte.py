@@ -57,7 +57,6 @@ def image(
     anyway: Anyway = False,
     overwrite: Overwrite = False,
     device: Device = None,
-    backend: Backend = "auto",
 ) -> None:
     """Matte one photograph: RGBA, alpha, foreground, or the person over something else."""
     from pipelines.stage import require_extra
@@ -81,7 +80,7 @@ def image(
     frame = read_picture(src)
     plate = plates.captured(background, *frame.shape[:2])
     console.print(f"background: {plate.words}", highlight=False)
-    predictor = _predictor(weights, device, align, backend)
+    predictor = _predictor(weights, device, align, "pytorch")  # ready sooner, for one picture
     _fit(predictor, [frame], plate, anyway)
     behind = None
     if wanted.what == "composite":

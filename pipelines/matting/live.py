@@ -81,11 +81,17 @@ class Session:
         say: Callable[[str], None] = print,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args:
-        predictor: one that has its background already is not asked for a plate.
-        backdrop: gives what stands behind the person, of a plate.
-        say: takes what is worth a line in the terminal.
-        """  # fmt: skip
+        """Make a loop that has not begun.
+
+        Args:
+            predictor: is not asked for a plate where it has its background already.
+            window: shows everything, and gives the keys.
+            outputs: take the results alone.
+            backdrop: gives what stands behind the person, of a plate.
+            asked: how the loop behaves.
+            say: takes what is worth a line in the terminal.
+            clock: tells seconds as the camera's shots do.
+        """
         self._predictor, self._window, self._outputs = predictor, window, outputs
         self._backdrop, self._asked, self._say, self._clock = backdrop, asked, say, clock
         self._wanted = Wanted("composite", finish=asked.finish)

@@ -122,7 +122,7 @@ def open_virtual(height: int, width: int, rate: float = 30.0) -> Iterator[tuple[
         camera = library.Camera(width=width, height=height, fps=rate)
     except RuntimeError as error:
         raise ValueError(
-            f"no virtual camera: {str(error).strip()}. On Linux run: sudo modprobe v4l2loopback exclusive_caps=1; "
+            f"no virtual camera: {str(error).strip(' .')}. On Linux run: sudo modprobe v4l2loopback exclusive_caps=1; "
             "on macOS and Windows install OBS and start its virtual camera once"
         ) from error
     with camera:

@@ -57,12 +57,12 @@ def run(
             raise ValueError(f"--camera {name} gave no frame; give another number, a file or a URL")
         height, width = first.image.shape[:2]
         say(f"camera {name}: {width}x{height}; network: {predictor.backend}")
-        fit(first.image)
         outputs: list[Output] = []
         if virtual:
             device, called = open_.enter_context(open_virtual(height, width))
             outputs.append(device)
             say(f"virtual camera: {called}")
+        fit(first.image)
         if out is not None:
             outputs.append(open_.enter_context(open_file(out)))
 
