@@ -16,7 +16,7 @@ from training.network.weights import PUBLISHED_SPACE, load_refine, load_space
 from training.realtime.over import over
 from training.realtime.pictures import Picture, as_bytes, bytes_like, copied, depth, like, planes, sides
 from training.realtime.plate import Fit, fit
-from training.realtime.precision import Precision
+from training.realtime.precision import Precision, best_precision
 from training.realtime.runtime import Runtime
 
 Bytes = NDArray[np.uint8]
@@ -85,7 +85,8 @@ class MattingPredictor:
         by_itself: Backend = "runtime" if on_cpu and weights.refiner.mode == "sampling" else "pytorch"
         self.backend: Backend = by_itself if backend == "auto" else backend
         """What frames of bytes are matted by: ``pytorch`` or ``runtime``."""
-        self.precision = precision
+        self.precision: Precision = precision or best_precision()
+        """What the runtime computes in."""
         self.fit: Fit | None = None
         """How far the background was off the frame it was last fitted to; None before that."""
         self._strict = backend == "runtime"
@@ -173,6 +174,11 @@ class MattingPredictor:
             (height, width), (rows, columns) = foreground.shape[:2], backdrop.shape[:2]
             raise ValueError(f"the matte is {width}x{height}, the backdrop {columns}x{rows}; resize the backdrop")
         return over(self.space, alpha, foreground, backdrop)
+
+    @property
+    def words(self) -> str:
+        """What frames of bytes are matted by, for whoever compares results."""
+        return f"runtime, {self.precision}" if self.backend == "runtime" else f"pytorch on {self.device}"
 
     @property
     def background(self) -> Bytes | None:

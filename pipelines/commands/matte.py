@@ -145,6 +145,7 @@ def video(
     plate = plates.captured(background, *size) if background is not None else _recovered(looks)
     console.print(f"background: {plate.words}", highlight=False)
     predictor = _predictor(weights, device, align, backend)
+    console.print(f"network: {predictor.words}", highlight=False)
     _fit(predictor, looks[:: max(1, len(looks) // plates.LOOKS)], plate, anyway)
     show = None
     if wanted.what == "composite":

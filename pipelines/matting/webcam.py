@@ -56,7 +56,7 @@ def run(
         if first is None:
             raise ValueError(f"--camera {name} gave no frame; give another number, a file or a URL")
         height, width = first.image.shape[:2]
-        say(f"camera {name}: {width}x{height}; network: {predictor.backend}")
+        say(f"camera {name}: {width}x{height}; network: {predictor.words}")
         outputs: list[Output] = []
         if virtual:
             device, called = open_.enter_context(open_virtual(height, width))

@@ -203,6 +203,8 @@ def test_the_runtime_keeps_near_the_network(precision, mean, most):
 
 def test_takes_the_runtime_where_it_is_the_faster_one(network):
     assert MattingPredictor(network).backend == "runtime"
+    assert MattingPredictor(network, precision="bfloat16").words == "runtime, bfloat16"
+    assert MattingPredictor(network, backend="pytorch").words == "pytorch on cpu"
     assert MattingPredictor(uneven("thresholding")).backend == "pytorch"
     assert MattingPredictor(uneven("thresholding"), backend="runtime").backend == "runtime"
     assert MattingPredictor(network, "meta").backend == "pytorch"
