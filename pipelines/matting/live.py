@@ -23,6 +23,7 @@ State = Literal["waiting", "countdown", "capturing", "matting"]
 
 CAPTURE, QUIT = "b", "q"
 HINT = ("Lock exposure and white balance,", "step out of the picture, press B")
+AGAIN = "something moved while the plate was taken: press B again"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 GREY = 118
 """What outputs show while there is no plate: not the camera, before which somebody may not want to be seen."""
@@ -98,6 +99,7 @@ class Session:
         self._behind: Backdrop | None = None
         self.state: State = "waiting"
         self._until = 0.0
+        self._doubtful = False
         self._frames: list[Bytes] = []
         self._results = self._plates = 0
         self._spent = 0.0
@@ -152,7 +154,8 @@ class Session:
         while self._recent and now - self._recent[0] > RECENT:
             self._recent.popleft()
         late = self._late[-1] if self._late else now - shot.when
-        return noted(result, [f"{len(self._recent) / RECENT:.0f} a second, {1000 * late:.0f} ms late"], low=True)
+        figures = f"{len(self._recent) / RECENT:.0f} a second, {1000 * late:.0f} ms late"
+        return noted(result, [AGAIN, figures] if self._doubtful else [figures], low=True)
 
     def _count(self, shot: Shot, started: float) -> None:
         now = self._clock()
@@ -183,7 +186,8 @@ class Session:
         self._predictor.set_background(plate)
         self._plates += 1
         self._say(f"plate {self._plates}: median of {self._asked.frames} frames")
-        if restless > RESTLESS:
+        self._doubtful = restless > RESTLESS
+        if self._doubtful:
             self._say(
                 f"{restless:.1%} of the picture moved or changed meanwhile: somebody was in it, or the exposure is not "
                 "locked; press B again"

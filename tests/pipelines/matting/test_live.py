@@ -123,6 +123,9 @@ def test_the_same_key_captures_anew_and_q_ends(film, fresh):
     assert (done.plates, done.results) == (2, 6 + 10)
     assert len(window.shown) == 28
     assert sum("moved or changed" in line for line in said) == 1  # the first began too early: somebody was there
+    for shown, sent, lines in ((8, 1, 2), (-1, -1, 1)):  # said in the picture, too, until a better plate is there
+        written = np.abs(window.shown[shown].astype(int) - kept.sent[sent][1]).max(axis=2) > 0
+        assert written[-26:-14].any() == (lines == 2)
 
 
 def test_without_a_window_the_countdown_begins_at_once_and_time_ends_it(film, fresh):
