@@ -36,6 +36,7 @@ Feather = Annotated[float, typer.Option(min=0.0, help="Soften the edge by pixels
 Despill = Annotated[str | None, typer.Option(help="Take a screen's colour out of the person: green or blue")]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Go on with a background that does not seem to belong")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists")]
+Backend = Annotated[str, typer.Option(help="auto, pytorch (the network as it is) or runtime (fast, on a CPU)")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; none: a GPU where there is one")]
 
 
@@ -79,7 +80,7 @@ def image(
     frame = read_picture(src)
     plate = plates.captured(background, *frame.shape[:2])
     console.print(f"background: {plate.words}", highlight=False)
-    predictor = _predictor(weights, device, align)
+    predictor = _predictor(weights, device, align, "pytorch")  # ready sooner, for one picture
     _fit(predictor, [frame], plate, anyway)
     behind = None
     if wanted.what == "composite":
@@ -114,6 +115,7 @@ def video(
     anyway: Anyway = False,
     overwrite: Overwrite = False,
     device: Device = None,
+    backend: Backend = "auto",
 ) -> None:
     """Matte a clip: every frame at its own time, sound kept.
 
@@ -142,7 +144,8 @@ def video(
     size = looks[0].shape[:2]
     plate = plates.captured(background, *size) if background is not None else _recovered(looks)
     console.print(f"background: {plate.words}", highlight=False)
-    predictor = _predictor(weights, device, align)
+    predictor = _predictor(weights, device, align, backend)
+    console.print(f"network: {predictor.words}", highlight=False)
     _fit(predictor, looks[:: max(1, len(looks) // plates.LOOKS)], plate, anyway)
     show = None
     if wanted.what == "composite":
@@ -158,11 +161,89 @@ def video(
         raise typer.Exit(STOPPED)
 
 
+@app.command("webcam")
+def webcam(
+    out: Annotated[
+        Path | None, typer.Argument(help="Also write the results: .mp4, .mov, .webm, .mkv or a folder")
+    ] = None,
+    camera: Annotated[str, typer.Option(help="A device's number; a file or a URL stands in for one")] = "0",
+    background: Annotated[
+        Path | None, typer.Option(help="The empty scene: a picture, or a clip of it; none: captured on B")
+    ] = None,
+    over: Over = None,
+    weights: Weights = WEIGHTS,
+    size: Annotated[str | None, typer.Option(help="Ask the camera for WIDTHxHEIGHT, such as 640x360")] = None,
+    countdown: Annotated[float, typer.Option(min=0.0, help="Seconds between B and the plate")] = 5.0,
+    window: Annotated[bool, typer.Option("--window/--no-window", help="Show the results")] = True,
+    virtual: Annotated[bool, typer.Option("--virtual", help="Be a camera for other programs: [webcam]")] = False,
+    seconds: Annotated[float | None, typer.Option(min=0.0, help="End after so many seconds of results")] = None,
+    align: Align = "first",
+    smooth: Smooth = 0.0,
+    largest: Largest = False,
+    choke: Choke = 0.0,
+    feather: Feather = 0.0,
+    despill: Despill = None,
+    anyway: Anyway = False,
+    overwrite: Overwrite = False,
+    device: Device = None,
+    backend: Backend = "auto",
+) -> None:
+    """Matte a camera live: B captures the plate after a countdown, and again whenever pressed; Q or Escape ends.
+
+    Without a window the countdown begins at once, where there is no --background.
+    """
+    from pipelines.stage import require_extra
+
+    require_extra("train")
+    from pipelines.matting.live import Asked
+    from pipelines.matting.webcam import run
+
+    if not window and out is None and not virtual:
+        raise ValueError("--no-window leaves nothing to show results in; name a file to write, or give --virtual")
+    if out is not None:
+        _unused(out, overwrite)
+    asked = Asked(
+        countdown,
+        at_once=not window,
+        seconds=seconds,
+        finish=_finish(smooth, largest, choke, feather, despill),
+    )
+    predictor = _predictor(weights, device, align, backend)
+
+    def fit(frame: "NDArray[np.uint8]") -> None:
+        from pipelines.matting import plates
+
+        if background is not None:
+            plate = plates.captured(background, *frame.shape[:2])
+            console.print(f"background: {plate.words}", highlight=False)
+            _fit(predictor, [frame], plate, anyway)
+
+    if run(camera, _sides(size), predictor, fit, over or "green", asked, window, virtual, out, _say):
+        raise typer.Exit(STOPPED)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def _sides(size: str | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    width, _, height = size.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ValueError(f"--size {size}: give WIDTHxHEIGHT, such as 640x360")
+    return int(width), int(height)
+
+
 def _free(src: Path, out: Path, overwrite: bool) -> None:
     if not src.is_file():
         raise FileNotFoundError(f"{src} is missing; give the path of a file")
     if out.exists() and src.samefile(out):
         raise ValueError(f"{out} is the source itself; give another name")
+    _unused(out, overwrite)
+
+
+def _unused(out: Path, overwrite: bool) -> None:
     if out.is_file() and not overwrite:
         raise ValueError(f"{out} exists; --overwrite replaces it")
 
@@ -196,13 +277,13 @@ def _finish(smooth: float, largest: bool, choke: float, feather: float, despill:
     return Finish(smooth, largest, choke, feather, screen)
 
 
-def _predictor(weights: Path, device: str | None, align: str) -> "MattingPredictor":
+def _predictor(weights: Path, device: str | None, align: str, backend: str) -> "MattingPredictor":
     import torch
 
     from training.predictor import MattingPredictor
 
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return MattingPredictor.from_pretrained(weights, place, align)  # type: ignore[arg-type]  # it says what it takes
+    return MattingPredictor.from_pretrained(weights, place, align, backend)  # type: ignore[arg-type]  # it says what it takes
 
 
 def _fit(predictor: "MattingPredictor", frames: "list[NDArray[np.uint8]]", plate: "Plate", anyway: bool) -> None:

@@ -1,7 +1,8 @@
-"""A clip frame by frame through the predictor into a file."""
+"""A clip frame by frame through the predictor into a file; reading, matting and writing overlap."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.matting.backdrops import Backdrop
+from pipelines.matting.overlap import Ahead, Behind
 from pipelines.matting.reading import Clip, Frame
 from pipelines.matting.writing import open_writer
 from pipelines.progress import Progress
@@ -53,7 +55,7 @@ def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted
     """Matte every frame of a clip into a file or folder, each at its own time, sound kept.
 
     Asked to stop, or where the clip breaks off, what is done is closed into a whole file. Raises ValueError where the
-    output cannot hold what is wanted.
+    output cannot hold what is wanted, and what writing raises.
     """
     finisher = Finisher(wanted.finish)
     count, trouble, start, seconds = 0, None, None, 0.0
@@ -63,23 +65,25 @@ def matte_clip(src: Path, out: Path, predictor: MattingPredictor, wanted: Wanted
         with (
             open_writer(out, wanted.still, clip, wanted.what == "rgba") as writer,
             Progress("matte", total) as progress,
+            Behind() as behind,
+            Ahead(clip.read(sound=bool(out.suffix))) as items,
         ):
             try:
-                for item in clip.read(sound=bool(out.suffix)):
+                for item in items:
                     if stop.asked or (wanted.limit is not None and count >= wanted.limit):
                         break
                     if not isinstance(item, Frame):
-                        writer.sound(item)
+                        behind.do(partial(writer.sound, item))
                         continue
                     start = item.pts if start is None else start
                     seconds = clip.seconds(item.pts - start)
-                    behind = None if backdrop is None else lambda at=seconds: backdrop(at)
-                    image = picture(item.image, predictor, finisher, wanted, behind, linear)
-                    writer.picture(image, item.pts, item.duration)
+                    scene = None if backdrop is None else partial(backdrop, seconds)
+                    image = picture(item.image, predictor, finisher, wanted, scene, linear)
+                    behind.do(partial(writer.picture, image, item.pts, item.duration))
                     count += 1
                     progress.advance()
             except ValueError as error:
-                if not count:
+                if not count or error is behind.error:
                     raise
                 trouble = str(error)
         early = clip.length - seconds

@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from curation.storage import writing
-from pipelines.matting.reading import Clip, Packet
+from pipelines.matting.reading import Packet
 
 BT709 = 1
 """FFmpeg's number for BT.709 as matrix, primaries and transfer curve."""
@@ -49,6 +49,21 @@ CODECS = {
 }  # fmt: skip
 
 
+class Timing(Protocol):
+    """What a file is timed by: a :class:`~pipelines.matting.reading.Clip`, or what stands in for one."""
+
+    rate: Fraction
+    """Frames a second."""
+    time_base: Fraction
+    """A tick in seconds."""
+    aspect: Fraction | None
+    """Of a pixel, width to height."""
+    audio: tuple[AudioStream, ...]
+
+    def seconds(self, pts: int) -> float:
+        """A frame's time in seconds."""
+
+
 class Writer(Protocol):
     """Where finished pictures go."""
 
@@ -62,7 +77,7 @@ class Writer(Protocol):
 class VideoWriter:
     """A video file; :func:`open_writer` makes and closes it."""
 
-    def __init__(self, path: Path, codec: Codec, clip: Clip, alpha: bool) -> None:
+    def __init__(self, path: Path, codec: Codec, clip: Timing, alpha: bool) -> None:
         self._clip, self._codec, self._alpha = clip, codec, alpha
         # Sound often starts a little before 0, where its decoder warms up; Matroska would move the pictures for it.
         self._container = av.open(
@@ -145,7 +160,7 @@ class VideoWriter:
 class PictureWriter:
     """A folder of numbered pictures, with their times beside them."""
 
-    def __init__(self, folder: Path, suffix: str, clip: Clip) -> None:
+    def __init__(self, folder: Path, suffix: str, clip: Timing) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob(f"frame_*{suffix}")):
             raise ValueError(f"{folder} already holds pictures; empty it or name another folder")
@@ -167,7 +182,7 @@ class PictureWriter:
 
 
 @contextmanager
-def open_writer(out: Path, still: str, clip: Clip, alpha: bool) -> Iterator[Writer]:
+def open_writer(out: Path, still: str, clip: Timing, alpha: bool) -> Iterator[Writer]:
     """A writer for a name: a video for the endings of ``CODECS``, else a folder of pictures (``still``: their ending).
 
     A video is whole or not there: it gets its name when it is closed. Raises ValueError for another ending, or for

@@ -29,8 +29,13 @@ def test_a_clip_over_a_colour(clip, plate, weights, tmp_path):
     assert "plate.png, one picture" in said and "of its edges are there" in said
     assert f"composite, {len(TIMES)} frames" in said
     assert len(decoded(out)[0]) == len(TIMES)
+    assert "network: runtime, " in said
     code, said = run("video", clip, out, "--background", plate, "--weights", weights)
     assert code and "--overwrite" in said
+    words = ("--background", plate, "--weights", weights, "--frames", 1, "--backend", "pytorch")
+    assert "network: pytorch on cpu" in run("video", clip, tmp_path / "plain.mkv", *words)[1]
+    code, said = run("video", clip, tmp_path / "none.mkv", *words[:-1], "onnx")
+    assert code == 1 and "auto, pytorch, runtime" in said
 
 
 def test_a_background_of_another_place_is_refused_before_the_work(clip, weights, tmp_path):

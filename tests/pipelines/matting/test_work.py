@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pipelines.matting import work
 from pipelines.matting.reading import Clip, Frame, spread
 from pipelines.matting.work import Wanted, matte_clip
+from pipelines.matting.writing import VideoWriter
 from tests.pipelines.matting.conftest import BASE, TIMES, decoded, packets, room, shots, write_clip
 from training.realtime.finish import Finish
 
@@ -95,6 +97,35 @@ def test_stopped_work_is_a_playable_file(clip, predictor, tmp_path, suffix):
     assert done == (4, True, None, 0)
     assert decoded(tmp_path / f"out{suffix}")[1] == SECONDS[:4]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), ValueError("no such pixel")])
+def test_writing_that_fails_ends_the_work_with_its_message(clip, predictor, tmp_path, monkeypatch, error):
+    def picture(self, image, pts, duration):
+        if pts >= TIMES[2]:
+            raise error
+        plain(self, image, pts, duration)
+
+    plain = VideoWriter.picture
+    monkeypatch.setattr(VideoWriter, "picture", picture)
+    with pytest.raises(type(error), match=str(error)):
+        matte_clip(clip, tmp_path / "out.mkv", predictor, Wanted("alpha"), None)
+    assert not list(tmp_path.iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name in ("read ahead", "write behind")]
+
+
+def test_matting_that_fails_ends_the_work(clip, predictor, tmp_path):
+    class Failing(Interrupting):
+        def predict(self, frame):
+            self.count += 1
+            if self.count == 3:
+                raise RuntimeError("out of memory")
+            return self.predictor.predict(frame)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        matte_clip(clip, tmp_path / "out.mkv", Failing(predictor), Wanted("alpha"), None)
+    assert not list(tmp_path.iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name in ("read ahead", "write behind")]
 
 
 def test_works_outside_the_main_thread(clip, predictor, tmp_path):
