@@ -1,6 +1,5 @@
 """``cleanplate matte webcam``: opens camera, window and outputs, and hands them to the loop."""
 
-import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,7 +47,7 @@ def run(
     ``fit`` is given the first frame and may set the background; ``over`` is what stands behind the person, see
     :func:`pipelines.matting.backdrops.choose`. Raises ValueError or OSError where something cannot be opened.
     """
-    with ExitStack() as open_, Interrupt(signal.SIGINT, signal.SIGTERM) as stop:
+    with ExitStack() as open_, Interrupt() as stop:
         # The window first: without one there is no need to switch a camera on.
         shown: Window = open_.enter_context(open_window()) if window else NoWindow()
         camera = open_.enter_context(open_camera(name, size))
