@@ -7,7 +7,8 @@ time. Both train the base network from the same weights on the same 256x256 crop
 clipping and dropout masks; the two take turns step by step, so that a busy machine slows both. ``loss_difference_*``:
 how far the mean losses of the last ten steps are apart, as a share of the plain loop's, after ``--steps``. Two runs
 drift apart by rounding alone; ``--control`` trains the plain loop a second time, from weights that are off by one part
-in ten million, and writes ``loss_control_*``: how far its losses are from the plain loop's.
+in ten million, and writes ``loss_control_*``: how far its losses are from the plain loop's. ``--rates published`` takes
+the constant rates of preset ``published``, at which rounding takes runs less far apart.
 
 ``python -m benchmarks.train --quality --json FILE``
 
@@ -23,7 +24,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -36,7 +37,7 @@ from benchmarks.samples import Setting, ablate, compare_quality
 from compositing.shards.reader import Sample
 from curation.identity import rng
 from pipelines.params import parse
-from pipelines.presets import preset_text
+from pipelines.presets import Preset, preset_text
 from training.build import build_network
 from training.config import TrainParams
 from training.loop import Readers, train
@@ -119,12 +120,13 @@ class Plain:
         self.losses.append(total.item())
 
 
-def compare(backbone: str, steps: int, threads: int, side: int, control: bool) -> dict[str, float]:
+def compare(backbone: str, steps: int, threads: int, side: int, control: bool, rates: Preset) -> dict[str, float]:
     """Train both arms in turn and compare seconds of processor time a step, and losses."""
     base = parse(preset_text("sample")).train_base
     changes = {"backbone": backbone, "steps": steps, "batch": 8, "crop": (side, side), "threads": threads}
     # Neither is part of a step, and both are done once, at the end, after the last step was timed.
     changes |= {"validate_every": steps, "checkpoint_every": steps, "accelerator": "cpu", "clip": 1.0}
+    changes |= {key: getattr(parse(preset_text(rates)).train_base, key) for key in ("rates", "schedule", "warmup")}
     params = base.model_copy(update=changes)
     readers = Readers(Discs("train", 64), Discs("valid", 2))
     plain = Plain(params, readers.train)
@@ -195,6 +197,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
     parser.add_argument("--control", action="store_true", help="how far rounding alone takes two runs apart")
+    parser.add_argument("--rates", choices=get_args(Preset), default="sample", help="preset of rates and schedule")
     parser.add_argument("--side", type=int, default=SIDE, help="of the crops, pixels; at most 256")
     samples = parser.add_argument_group("quality and ablation")
     samples.add_argument("--quality", action="store_true", help="compare samples in place of steps")
@@ -220,7 +223,7 @@ def main() -> None:
     os.environ["CLEANPLATE_LOADERS"] = "0"  # processor time is this process's own
     found: dict[str, float] = {"threads": options.threads, "steps": options.steps}
     for backbone in options.backbones:
-        found |= compare(backbone, options.steps, options.threads, options.side, options.control)
+        found |= compare(backbone, options.steps, options.threads, options.side, options.control, options.rates)
     for name, value in found.items():
         print(f"{name:28} {value:.4g}")
     options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
