@@ -41,13 +41,13 @@ const load = trying(async () => {
     network = await openEngine($("choice").value, about.space);
     const threads = `${network.threads} ${network.threads === 1 ? "thread" : "threads"}`;
     $("backend").textContent = network.backend === "webgpu" ? "WebGPU" : `WebAssembly, ${threads}`;
-    $("backend").title = network.note;
+    $("note").textContent = network.note && `Not on WebGPU: ${network.note}.`;
     offerSides();
     await sendBackdrop();
     await fit();
   } catch (error) {
     document.body.dataset.state = "failed";
-    $("backend").textContent = "–";
+    for (const id of ["backend", "note"]) $(id).textContent = "";
     say("The model does not run here.");
     throw error;
   }
@@ -237,7 +237,7 @@ async function step() {
 
 function meter({ milliseconds, coverage }) {
   const now = performance.now();
-  times = [...times.filter((time) => now - time < WINDOW), now];
+  times = [...times.filter((time, i) => now - time < WINDOW || i === times.length - 1), now];
   const spread = (now - times[0]) / 1000;
   $("rate").textContent = times.length > 1 ? ((times.length - 1) / spread).toFixed(1) : "–";
   $("time").textContent = `${milliseconds.toFixed(0)} ms`;

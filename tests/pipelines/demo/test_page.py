@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import threading
 import time
 
 import av
@@ -14,6 +15,8 @@ from PIL import Image
 from compositing.composite import composite_in
 from compositing.light import bytes_to_linear, to_bytes, to_display
 from curation.identity import rng
+from pipelines.demo.model import Model
+from pipelines.demo.server import PAGE, DemoServer
 from tests.chromium import open_chromium
 from tests.pipelines.demo.conftest import FLOOR, GAIN, write_difference
 
@@ -199,6 +202,7 @@ def test_the_camera_is_matted_live_and_nothing_leaves_the_machine(serve, differe
         assert np.abs(taken[70:140, 130:190].astype(int) - RED).max() < 30
         page.until("Number(document.getElementById('rate').textContent) > 0")
         assert "WebAssembly" in page.text("backend")
+        assert "no WebGPU" in page.text("note")
         assert page.text("size") == f"{WIDTH}×{HEIGHT}"
         page.click("[name=backdrop][value=blur]")
         wait_for(lambda: np.abs(page.picture()[outside].astype(int) - room()[outside]).mean() < 12, "no blurred scene")
@@ -372,6 +376,52 @@ def test_a_user_is_told_what_to_do_instead(serve, difference, page):
         page.drop([("empty.png", "image/png", png(room()))])
         page.shows("composite")
         assert page.ask("document.getElementById('error').hidden"), "the error has gone with its cause"
+        page.drop([("me.png", "image/png", png(room())), ("empty.png", "image/png", png(room() // 4))])
+        page.until("document.getElementById('status').textContent.includes('taken for a person')")
+
+
+# Stands in for a GPU that computes something else: the build for it is the one for WebAssembly, with a wrong alpha.
+LYING = """
+import * as ort from "/runtime/ort.wasm.min.mjs";
+export const {env, Tensor} = ort;
+export const InferenceSession = {async create(bytes) {
+    const session = await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]});
+    const honest = session.run.bind(session);
+    session.run = async (...given) => {
+        const found = await honest(...given);
+        const alpha = found.pha.data.map((value) => value * SHARE);
+        return {...found, pha: new ort.Tensor("float32", alpha, found.pha.dims)};
+    };
+    return session;
+}};
+"""
+
+
+@pytest.mark.parametrize(("share", "backend"), [("0.5", "WebAssembly"), ("1", "WebGPU")])
+def test_a_gpu_is_believed_only_where_it_agrees_with_webassembly(difference, runtime, tmp_path, page, share, backend):
+    stand_in = tmp_path / "runtime"
+    stand_in.mkdir()
+    for path in runtime.iterdir():
+        if "asyncify" not in path.name and path.suffix != ".tgz":
+            (stand_in / path.name).symlink_to(path)
+    (stand_in / "ort.webgpu.min.mjs").unlink()
+    (stand_in / "ort.webgpu.min.mjs").write_text(LYING.replace("SHARE", share))
+    worker = (PAGE / "worker.js").read_text()
+    question = "await navigator.gpu?.requestAdapter()"
+    assert question in worker
+    (tmp_path / "worker.js").write_text(worker.replace(question, "{}"))
+    with DemoServer(Model(difference, "display"), stand_in) as server:
+        server.files["/worker.js"] = tmp_path / "worker.js"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.open(server.url)
+        assert page.ask("document.body.dataset.state") == "ready"
+        assert backend in page.text("backend")
+        words = "WebGPU gives another alpha here than WebAssembly, off by 0.08 in the mean"
+        assert page.text("note") == ("" if backend == "WebGPU" else f"Not on WebGPU: {words}.")
+        if backend == "WebAssembly":
+            page.choose("choice", "webgpu")
+            assert page.error() == f"{words}; choose something else to run on"
+        server.shutdown()
 
 
 def test_the_policy_refuses_another_origin(serve, difference, page):
