@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curation.identity import rng
 from pipelines.demo.model import Model
 from pipelines.demo.runtime import NAME, find_runtime, has_runtime
 from pipelines.demo.server import DemoServer
@@ -45,6 +46,28 @@ def write_difference(
     constants = [onnx.numpy_helper.from_array(np.float32(value), name) for name, value in values.items()]
     graph = helper.make_graph(nodes, "difference", inputs, outputs, constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+def write_convolution(path: Path) -> Path:
+    """Write a network that begins as the real ones do, with a convolution of 6 channels; alpha has no meaning."""
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weights = rng(1, "demo convolution").normal(0, 0.3, (32, 6, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Concat", ["src", "bgr"], ["both"], axis=1),
+        helper.make_node("Conv", ["both", "weights"], ["features"], pads=[1, 1, 1, 1], kernel_shape=[3, 3]),
+        helper.make_node("Abs", ["features"], ["strength"]),
+        helper.make_node("ReduceMean", ["strength", "channels"], ["mean"], keepdims=1),
+        helper.make_node("Clip", ["mean", "zero", "one"], ["pha"]),
+        helper.make_node("Clip", ["src", "zero", "one"], ["fgr"]),
+    ]
+    constants = {"weights": weights, "channels": np.array([1], np.int64), "zero": np.float32(0), "one": np.float32(1)}
+    signature = [("src", 3), ("bgr", 3), ("pha", 1), ("fgr", 3)]
+    values = [helper.make_tensor_value_info(name, kind, [1, count, "height", "width"]) for name, count in signature]
+    initial = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "convolution", values[:2], values[2:], initial)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     return path
 
 

@@ -18,7 +18,7 @@ from curation.identity import rng
 from pipelines.demo.model import Model
 from pipelines.demo.server import PAGE, DemoServer
 from tests.chromium import open_chromium
-from tests.pipelines.demo.conftest import FLOOR, GAIN, write_difference
+from tests.pipelines.demo.conftest import FLOOR, GAIN, write_convolution, write_difference
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -51,6 +51,10 @@ def png(image):
     file = io.BytesIO()
     Image.fromarray(image).save(file, "png")
     return file.getvalue()
+
+
+def planes(image):
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
 def expected(src, bgr, backdrop, space="display"):
@@ -314,11 +318,7 @@ def test_the_exported_network_gives_what_it_gives_elsewhere(serve, page, tmp_pat
     export_onnx(network, path, 128, 128)
     src, bgr = someone(), room()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    planes = {
-        name: np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
-        for name, image in (("src", src), ("bgr", bgr))
-    }
-    pha = session.run(["pha"], planes)[0][0, 0]
+    pha = session.run(["pha"], {"src": planes(src), "bgr": planes(bgr)})[0][0, 0]
     assert pha.std() > 0.001, "alpha is flat: nothing to compare"
     with serve(path) as url:
         page.open(url).choose("show", "alpha")
@@ -326,6 +326,30 @@ def test_the_exported_network_gives_what_it_gives_elsewhere(serve, page, tmp_pat
         off = np.abs(page.shows("alpha")[:, :, 0].astype(int) - np.round(255 * pha))
         assert (off <= 1).mean() > 0.995, "but for patches chosen between equals"
         assert off.mean() < 0.1
+
+
+def test_webgpu_gives_what_webassembly_gives(serve, tmp_path):
+    """On an emulated GPU: the runtime's usual layout computes a convolution of 6 channels wrongly."""
+    import onnxruntime
+
+    path = write_convolution(tmp_path / "convolution.onnx")
+    src, bgr = someone(), room()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    pha = session.run(["pha"], {"src": planes(src), "bgr": planes(bgr)})[0][0, 0]
+    assert pha.std() > 0.02, "alpha is flat: nothing to compare"
+    emulated = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+    with serve(path) as url, open_chromium(tmp_path / "chromium", *emulated) as window:
+        page = Page(window).open(url)
+        page.choose("show", "alpha")
+        page.choose("choice", "webgpu")
+        found, wrong = (f"document.getElementById('{name}')" for name in ("backend", "error"))
+        page.until(f"{found}.textContent === 'WebGPU' || !{wrong}.hidden")
+        if "offers no WebGPU" in page.text("error"):
+            pytest.skip("this Chromium emulates no GPU")
+        assert page.text("error") == ""
+        page.drop([("me.png", "image/png", png(src)), ("empty.png", "image/png", png(bgr))])
+        off = np.abs(page.shows("alpha")[:, :, 0].astype(int) - np.round(255 * pha))
+        assert off.max() <= 1
 
 
 def test_what_is_wrong_with_a_model_stands_on_the_page(serve, difference, page, tmp_path):
