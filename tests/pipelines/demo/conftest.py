@@ -14,6 +14,7 @@ from pipelines.demo.model import Model
 from pipelines.demo.runtime import NAME, find_runtime, has_runtime
 from pipelines.demo.server import DemoServer
 from pipelines.paths import WEIGHTS
+from tests.chromium import open_chromium
 from tests.conftest import ROOT
 
 GAIN, FLOOR = 4.0, 0.5
@@ -95,3 +96,16 @@ def serve(runtime: Path):
             server.shutdown()
 
     return start
+
+
+@pytest.fixture(scope="module")
+def difference(tmp_path_factory):
+    return write_difference(tmp_path_factory.mktemp("net") / "difference.onnx")
+
+
+@pytest.fixture(scope="module")
+def page(runtime, tmp_path_factory):
+    from tests.pipelines.demo.page_driver import Page
+
+    with open_chromium(tmp_path_factory.mktemp("chromium"), "--window-size=1300,900") as window:
+        yield Page(window)

@@ -1,145 +1,30 @@
 """The page in a headless Chromium whose camera is a file: what it shows is what the network makes of it."""
 
-import base64
-import io
 import json
-import threading
-import time
 
 import av
-import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from compositing.composite import composite_in
-from compositing.light import bytes_to_linear, to_bytes, to_display
-from curation.identity import rng
-from pipelines.demo.model import Model
-from pipelines.demo.server import PAGE, DemoServer
 from tests.chromium import open_chromium
-from tests.pipelines.demo.conftest import FLOOR, GAIN, write_convolution, write_difference
+from tests.pipelines.demo.page_driver import (
+    BLUE,
+    HEIGHT,
+    RED,
+    VIEW,
+    WIDTH,
+    Page,
+    expected,
+    png,
+    room,
+    someone,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-HEIGHT, WIDTH = 192, 320
-PERSON = (slice(60, 150), slice(120, 200))
-RED, BLUE = (210, 40, 30), (10, 60, 200)
 RATE, EMPTY, FULL = 5, 30, 20
 """Frames a second of the camera; how many nobody stands in, and then somebody does."""
-PATIENCE = 90
-
-
-def room(number=0):
-    """Colours far from the person's, smooth enough that a resized picture is still the same."""
-    draws = rng(3, "demo room", number)
-    image = np.full((HEIGHT, WIDTH, 3), (150, 160, 140), np.uint8)
-    for _ in range(12):
-        x, y = int(draws.integers(0, WIDTH)), int(draws.integers(0, HEIGHT))
-        grey = tuple(int(v) for v in draws.integers(140, 200, 3))
-        cv2.circle(image, (x, y), int(draws.integers(10, 40)), grey, -1)
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), 3), np.uint8)
-
-
-def someone():
-    image = room()
-    image[PERSON] = RED
-    return image
-
-
-def png(image):
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "png")
-    return file.getvalue()
-
-
-def planes(image):
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
-
-
-def expected(src, bgr, backdrop, space="display"):
-    """What the difference network and the equation give, in bytes."""
-    alpha = np.clip(GAIN * (np.abs(src / 255.0 - bgr / 255.0).max(axis=2)) - FLOOR, 0, 1).astype(np.float32)
-    behind = np.broadcast_to(np.asarray(backdrop, np.uint8), src.shape)
-    mixed = composite_in(space, bytes_to_linear(src), alpha, bytes_to_linear(np.ascontiguousarray(behind)))
-    return to_bytes(to_display(mixed)), alpha
-
-
-class Page:
-    """The page as a person uses it."""
-
-    def __init__(self, window):
-        self.window = window
-
-    def open(self, url):
-        self.window.get(url)
-        self.until("document.body.dataset.state !== 'loading'")
-        return self
-
-    def ask(self, expression):
-        return self.window.execute_script(f"return {expression}")
-
-    def text(self, name):
-        return self.ask(f"document.getElementById('{name}').textContent")
-
-    def until(self, expression):
-        end = time.monotonic() + PATIENCE
-        while not self.ask(expression):
-            assert time.monotonic() < end, (
-                f"never: {expression}; {self.text('status')} {self.text('error')} {self.ask(VIEW + '.dataset.shows')}"
-            )
-            time.sleep(0.1)
-
-    def click(self, selector):
-        self.window.execute_script(f"document.querySelector({json.dumps(selector)}).click()")
-
-    def choose(self, name, value):
-        self.window.execute_script(
-            "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
-            "for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, {bubbles: true}))",
-            name,
-            value,
-        )
-
-    def drop(self, files, target="frame"):
-        """Drop files, (name, type, bytes) each, as a person does from a folder."""
-        given = [(name, kind, base64.b64encode(content).decode()) for name, kind, content in files]
-        self.window.execute_script(
-            """
-            const data = new DataTransfer();
-            for (const [name, type, text] of arguments[0]) {
-                const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-                data.items.add(new File([bytes], name, {type}));
-            }
-            const options = {dataTransfer: data, bubbles: true, cancelable: true};
-            const place = document.getElementById(arguments[1]);
-            for (const kind of ["dragenter", "dragover", "drop"]) place.dispatchEvent(new DragEvent(kind, options));
-            """,
-            given,
-            target,
-        )
-
-    def shows(self, what):
-        """Wait for a frame that was begun from now on, and return it: (H, W, 3) uint8."""
-        self.until(f"{VIEW}.dataset.shows === '{what}'")
-        return self.picture()
-
-    def picture(self):
-        data = self.ask(f"{VIEW}.toDataURL('image/png')")
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("RGB"))
-
-    def after(self, frames=2):
-        """Let so many more frames come out."""
-        count = int(self.ask(f"{VIEW}.dataset.frames ?? 0"))
-        self.until(f"Number({VIEW}.dataset.frames ?? 0) >= {count + frames}")
-        return self.picture()
-
-    def error(self):
-        self.until("!document.getElementById('error').hidden")
-        return self.text("error")
-
-
-VIEW = "document.getElementById('view')"
 
 
 @pytest.fixture(scope="module")
@@ -152,17 +37,6 @@ def camera_file(tmp_path_factory):
             planes = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p").to_ndarray()
             file.write((b"FRAME\n" + planes.tobytes()) * times)
     return path
-
-
-@pytest.fixture(scope="module")
-def difference(tmp_path_factory):
-    return write_difference(tmp_path_factory.mktemp("net") / "difference.onnx")
-
-
-@pytest.fixture(scope="module")
-def page(runtime, tmp_path_factory):
-    with open_chromium(tmp_path_factory.mktemp("chromium"), "--window-size=1300,900") as window:
-        yield Page(window)
 
 
 def someone_is_there(page):
@@ -222,13 +96,6 @@ def test_the_camera_is_matted_live_and_nothing_leaves_the_machine(serve, differe
         "the log sees threads too"
     )
     assert {each for each in (*asked, *entries) if not each.startswith((url, f"blob:{url}"))} == set()
-
-
-def wait_for(check, words):
-    end = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < end, words
-        time.sleep(0.1)
 
 
 def requests(log, url):
@@ -296,85 +163,6 @@ def test_a_clip_plays_over_a_picture_of_the_empty_scene(serve, difference, page,
         wait_for(moved, f"the person does not move: {seen}")
 
 
-def test_a_model_of_one_size_gets_frames_of_that_size(serve, page, tmp_path):
-    with serve(write_difference(tmp_path / "fixed.onnx", (144, 240))) as url:
-        page.open(url).choose("colour", "#0a3cc8")
-        assert page.ask("document.getElementById('long').disabled")
-        page.drop([("me.png", "image/png", png(someone())), ("empty.png", "image/png", png(room()))])
-        taken = page.shows("composite")
-        assert taken.shape == (144, 240, 3)
-        assert (taken[:40] == BLUE).all()
-        assert np.abs(taken[60:100, 100:140].astype(int) - RED).max() <= 1
-
-
-def test_the_exported_network_gives_what_it_gives_elsewhere(serve, page, tmp_path):
-    import onnxruntime
-
-    from training.export import export_onnx
-    from training.network import build_refine
-
-    path = tmp_path / "refine.onnx"
-    network = build_refine("mobilenetv2", 0.5, "sampling", 2048).eval()
-    export_onnx(network, path, 128, 128)
-    src, bgr = someone(), room()
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    pha = session.run(["pha"], {"src": planes(src), "bgr": planes(bgr)})[0][0, 0]
-    assert pha.std() > 0.001, "alpha is flat: nothing to compare"
-    with serve(path) as url:
-        page.open(url).choose("show", "alpha")
-        page.drop([("me.png", "image/png", png(src)), ("empty.png", "image/png", png(bgr))])
-        off = np.abs(page.shows("alpha")[:, :, 0].astype(int) - np.round(255 * pha))
-        assert (off <= 1).mean() > 0.995, "but for patches chosen between equals"
-        assert off.mean() < 0.1
-
-
-def test_webgpu_gives_what_webassembly_gives(serve, tmp_path):
-    """On an emulated GPU: the runtime's usual layout computes a convolution of 6 channels wrongly."""
-    import onnxruntime
-
-    path = write_convolution(tmp_path / "convolution.onnx")
-    src, bgr = someone(), room()
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    pha = session.run(["pha"], {"src": planes(src), "bgr": planes(bgr)})[0][0, 0]
-    assert pha.std() > 0.02, "alpha is flat: nothing to compare"
-    emulated = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
-    with serve(path) as url, open_chromium(tmp_path / "chromium", *emulated) as window:
-        page = Page(window).open(url)
-        page.choose("show", "alpha")
-        page.choose("choice", "webgpu")
-        found, wrong = (f"document.getElementById('{name}')" for name in ("backend", "error"))
-        page.until(f"{found}.textContent === 'WebGPU' || !{wrong}.hidden")
-        if "offers no WebGPU" in page.text("error"):
-            pytest.skip("this Chromium emulates no GPU")
-        assert page.text("error") == ""
-        page.drop([("me.png", "image/png", png(src)), ("empty.png", "image/png", png(bgr))])
-        off = np.abs(page.shows("alpha")[:, :, 0].astype(int) - np.round(255 * pha))
-        assert off.max() <= 1
-
-
-def test_what_is_wrong_with_a_model_stands_on_the_page(serve, difference, page, tmp_path):
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(b"no network at all")
-    gone = tmp_path / "gone.onnx"
-    cases = {
-        write_difference(
-            tmp_path / "names.onnx", names=("left", "right", "pha", "fgr")
-        ): "goes from left, right to pha",
-        write_difference(tmp_path / "channels.onnx", channels=4): "src is float32 (1, 4",
-        broken: "the model cannot be run",
-        gone: "cannot be had (404)",
-    }
-    for path, words in cases.items():
-        with serve(path) as url:
-            page.open(url)
-            assert page.ask("document.body.dataset.state") == "failed"
-            assert words in page.error()
-            assert "does not run" in page.text("status")
-    odd = write_difference(tmp_path / "odd.onnx", (132, 136))
-    with serve(odd) as url:
-        assert page.open(url).ask("document.body.dataset.state") == "ready", "any size of its own is the model's affair"
-
-
 def test_a_user_is_told_what_to_do_instead(serve, difference, page):
     with serve(difference) as url:
         page.open(url)
@@ -402,50 +190,6 @@ def test_a_user_is_told_what_to_do_instead(serve, difference, page):
         assert page.ask("document.getElementById('error').hidden"), "the error has gone with its cause"
         page.drop([("me.png", "image/png", png(room())), ("empty.png", "image/png", png(room() // 4))])
         page.until("document.getElementById('status').textContent.includes('taken for a person')")
-
-
-# Stands in for a GPU that computes something else: the build for it is the one for WebAssembly, with a wrong alpha.
-LYING = """
-import * as ort from "/runtime/ort.wasm.min.mjs";
-export const {env, Tensor} = ort;
-export const InferenceSession = {async create(bytes) {
-    const session = await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]});
-    const honest = session.run.bind(session);
-    session.run = async (...given) => {
-        const found = await honest(...given);
-        const alpha = found.pha.data.map((value) => value * SHARE);
-        return {...found, pha: new ort.Tensor("float32", alpha, found.pha.dims)};
-    };
-    return session;
-}};
-"""
-
-
-@pytest.mark.parametrize(("share", "backend"), [("0.5", "WebAssembly"), ("1", "WebGPU")])
-def test_a_gpu_is_believed_only_where_it_agrees_with_webassembly(difference, runtime, tmp_path, page, share, backend):
-    stand_in = tmp_path / "runtime"
-    stand_in.mkdir()
-    for path in runtime.iterdir():
-        if "asyncify" not in path.name and path.suffix != ".tgz":
-            (stand_in / path.name).symlink_to(path)
-    (stand_in / "ort.webgpu.min.mjs").unlink()
-    (stand_in / "ort.webgpu.min.mjs").write_text(LYING.replace("SHARE", share))
-    worker = (PAGE / "worker.js").read_text()
-    question = "await navigator.gpu?.requestAdapter()"
-    assert question in worker
-    (tmp_path / "worker.js").write_text(worker.replace(question, "{}"))
-    with DemoServer(Model(difference, "display"), stand_in) as server:
-        server.files["/worker.js"] = tmp_path / "worker.js"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page.open(server.url)
-        assert page.ask("document.body.dataset.state") == "ready"
-        assert backend in page.text("backend")
-        words = "WebGPU gives another alpha here than WebAssembly, off by 0.08 in the mean"
-        assert page.text("note") == ("" if backend == "WebGPU" else f"Not on WebGPU: {words}.")
-        if backend == "WebAssembly":
-            page.choose("choice", "webgpu")
-            assert page.error() == f"{words}; choose something else to run on"
-        server.shutdown()
 
 
 def test_the_policy_refuses_another_origin(serve, difference, page):
