@@ -167,7 +167,7 @@ const capture = trying(async () => {
     const words = locked.length
       ? `Captured; the camera keeps its ${locked.join(", ")}.`
       : "Captured. This page cannot lock this camera: do it in its own settings if you can, and capture again.";
-    await alone(() => keep(source.still(), source.kind === "camera" ? words : "Captured from the clip."));
+    await alone(() => source === began && keep(source.still(), source.kind === "camera" ? words : "Captured from the clip."));
   } finally {
     counting = null;
     $("count").hidden = true;
