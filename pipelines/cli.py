@@ -15,6 +15,7 @@ from pipelines.commands import (
     captured,
     curation,
     decisions,
+    demo,
     evaluate,
     matte,
     people,
@@ -35,6 +36,7 @@ app.add_typer(use_app, name="use")
 app.add_typer(browse.app, name="browse")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(matte.app, name="matte")
+app.command()(demo.demo)
 app.command()(people.people)
 app.command()(people.calibrate_people)
 app.command()(curation.curation)

@@ -95,7 +95,7 @@ def fetch(source: str, sha256: str = "", folder: Path = WEIGHTS) -> Fetched:
         raise FetchError(f"--sha256 '{expected}': expected 8 to 64 hexadecimal digits")
     if urllib.parse.urlsplit(url).scheme in ("http", "https"):
         raw = folder / "downloads" / Path(urllib.parse.urlsplit(url).path).name
-        found = _download(url, raw, expected, folder / SUMS)
+        found = download(url, raw, expected, folder / SUMS)
     else:
         raw = Path(source)
         if not raw.is_file():
@@ -119,7 +119,14 @@ def _torchvision(source: str) -> Known | None:
     return Known(url, "person detector", Path(url).stem.rpartition("-")[2])
 
 
-def _download(url: str, path: Path, expected: str, sums: Path) -> str:
+def download(
+    url: str, path: Path, expected: str, sums: Path, otherwise: str = "run 'cleanplate fetch-weights FILE'"
+) -> str:
+    """Have a file from the network at ``path``; its SHA-256 begins with ``expected``, or is what ``sums`` says.
+
+    A whole file that is there stays. ``otherwise``: what to do with a file fetched elsewhere, without a network.
+    Returns the SHA-256. Raises FetchError where the file cannot be had or is another one.
+    """
     known = _read_sums(sums)
     expected = expected or known.get(path.name, "")
     if path.is_file():
@@ -136,9 +143,7 @@ def _download(url: str, path: Path, expected: str, sums: Path) -> str:
                 raise FetchError(f"{url}: {size:,} of {length:,} bytes came; try again")
             _compare(path, found, expected, url)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise FetchError(
-            f"{url} cannot be downloaded ({error}); fetch it elsewhere and run 'cleanplate fetch-weights FILE'"
-        ) from error
+        raise FetchError(f"{url} cannot be downloaded ({error}); fetch it elsewhere and {otherwise}") from error
     with writing(sums) as temporary:
         known[path.name] = found
         temporary.write_text("".join(f"{value}  downloads/{name}\n" for name, value in sorted(known.items())), "utf-8")
