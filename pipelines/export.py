@@ -10,7 +10,7 @@ from pipelines.engine import run_parts
 from pipelines.stage import Stage, run
 from training import export
 from training.config import Variant
-from training.export.making import REDUCED
+from training.export.making import OPENVINO, REDUCED
 
 SHARDS, TABLE = Path("data/shards"), Path("data/shards.parquet")
 REFINE = Path("data/models/refine.safetensors")
@@ -36,6 +36,7 @@ def body(stage: Stage) -> None:
         make(reduced, folders["onnx"] / export.FILES["onnx"], "reducing")
 
     checks: dict[str, Any] = {variant: export.read_check(folders[variant]) for variant in params.variants}
+    in_openvino = {variant: check.pop(OPENVINO) for variant, check in checks.items() if OPENVINO in check}
     about = stage.work.folder / "export.json"
     about.write_text(json.dumps(export.card(REFINE, params, checks), indent=1) + "\n", encoding="utf-8")
     files = {export.FILES[variant]: folders[variant] / export.FILES[variant] for variant in params.variants}
@@ -46,6 +47,11 @@ def body(stage: Stage) -> None:
             "%s: %.1f MB, MAD %.2f against %.2f of PyTorch (x 1000), alpha off by %.1e in the mean, %.1e at most",
             export.FILES[variant], check["bytes"] / 1e6, check["mad"], check["mad_pytorch"],
             check["real"]["pha_mean"], check["real"]["pha_max"],
+        )  # fmt: skip
+    for variant, found in in_openvino.items():
+        log.info(
+            "%s in OpenVINO: alpha off by %.1e in the mean, %.1e at most",
+            export.FILES[variant], found["pha_mean"], found["pha_max"],
         )  # fmt: skip
 
 
