@@ -20,12 +20,21 @@ LAST = ("decoder.conv4", "refiner.conv4")
 
 
 def to_fp16(source: Path, target: Path, about: Mapping[str, Any]) -> None:
-    """Write an ONNX file's copy that computes in half precision; inputs and outputs stay float32."""
+    """Write an ONNX file's copy that computes in half precision; inputs and outputs stay float32.
+
+    Raises ValueError for a file with an output that is a constant, as ``static`` has in mode ``full``.
+    """
     # Its package puts a folder of modules with everyday names on the import path: only where it is needed.
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
+    model = onnx.load(source)
+    constants = {each.name for each in model.graph.initializer} & {each.name for each in model.graph.output}
+    if constants:
+        raise ValueError(
+            f"{source}: output {', '.join(sorted(constants))} is a constant; give the file of any size (onnx)"
+        )
     with quiet():
-        half = ONNXModel(convert_float_to_float16(onnx.load(source), keep_io_types=True))
+        half = ONNXModel(convert_float_to_float16(model, keep_io_types=True))
     # The casts of inputs were put at the end, which ONNX's own checker refuses.
     half.topological_sort()
     save_onnx(half.model, target, about)

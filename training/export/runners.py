@@ -1,4 +1,4 @@
-"""Runs exported files on the CPU, one thread, so that what is measured is the same on every machine of a kind."""
+"""Runs exported files on the CPU, other runtimes than PyTorch on one thread: sums hang on the number."""
 
 import importlib.util
 from collections.abc import Callable

@@ -1,7 +1,11 @@
-import pytest
-from onnx import helper
+from pathlib import Path
 
-from training.export.reduced import float_nodes
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from training.export.reduced import float_nodes, to_fp16
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,11 @@ def test_what_finds_small_differences_and_what_makes_the_result_stay_in_float32(
     ]
     model = helper.make_model(helper.make_graph(nodes, "g", [], []))
     assert float_nodes(model) == (["one"] if kept else [])
+
+
+def test_a_constant_output_is_named_where_it_cannot_be_halved(tmp_path: Path):
+    value = helper.make_tensor_value_info("ref_sm", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([], "g", [], [value], [numpy_helper.from_array(np.ones(1, np.float32), "ref_sm")])
+    onnx.save(helper.make_model(graph), tmp_path / "full.onnx")
+    with pytest.raises(ValueError, match=r"full\.onnx: output ref_sm is a constant"):
+        to_fp16(tmp_path / "full.onnx", tmp_path / "half.onnx", {})
