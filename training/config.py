@@ -6,6 +6,9 @@ from pydantic import Field
 
 from curation.config import Section
 
+Variant = Literal["onnx", "static", "fp16", "int8", "torchscript"]
+"""A kind of exported file."""
+
 
 class RateParams(Section):
     """Peak learning rates of the parts."""
@@ -158,15 +161,33 @@ class EvaluateParams(Section):
     """Further test sets, by name; ``cleanplate use testset`` writes them, paths.yaml says where they lie."""
 
 
+class ToleranceParams(Section):
+    """Largest mean difference of alpha or foreground from PyTorch, on any one input, with which a file is made."""
+
+    float32: float = Field(gt=0)
+    """Of the variants that compute as PyTorch does: onnx, static, torchscript."""
+    fp16: float = Field(gt=0)
+    """Of half precision."""
+    int8: float = Field(gt=0)
+    """Of 8-bit convolutions."""
+
+
 class ExportParams(Section):
     """Parameters of the ``export`` stage."""
 
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    """Files to make: ``onnx`` takes any size, ``static`` one, ``fp16`` computes in half precision and ``int8`` in
+    8-bit convolutions, both for any size; ``torchscript`` takes one size. See docs/export.md."""
     width: int
-    """Width of TorchScript's frames and of the check, pixels, a multiple of 4; the ONNX file takes any."""
+    """Width of the check, the calibration and of frames for static and torchscript, pixels, a multiple of 4."""
     height: int
-    """Height of TorchScript's frames and of the check, pixels, a multiple of 4; the ONNX file takes any."""
-    tolerance: float
-    """Largest mean difference of alpha or foreground allowed between the exported and the PyTorch model."""
+    """Height of the check, the calibration and of frames for static and torchscript, pixels, a multiple of 4."""
+    samples: int = Field(ge=1)
+    """Composites of the test set, evenly spread, on which each file is held against PyTorch and true alpha."""
+    calibration: int = Field(ge=1)
+    """Composites of the refine set, evenly spread, whose activations give int8 its ranges."""
+    tolerance: ToleranceParams
+    """Bounds of the check: a file beyond its own fails the stage."""
 
 
 class RobustnessParams(Section):
