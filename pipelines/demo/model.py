@@ -1,12 +1,14 @@
 """Which exported network the page runs, and in which space its alpha mixes colours."""
 
+import json
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 EXPORT = Path("data/export")
 FIRST = "refine.onnx"
 """Taken before others of the folder."""
-WEIGHTS = Path("data/models/refine.safetensors")
+ABOUT = "cleanplate"
+"""Key of the metadata that stage ``export`` writes, as JSON."""
 Space = Literal["display", "linear"]
 
 
@@ -21,7 +23,7 @@ class Model(NamedTuple):
 def find_model(given: Path | None = None, space: str | None = None) -> Model:
     """Find the ONNX file: the one given, of a folder ``refine.onnx`` or else the first by name.
 
-    ``space``: what the user said; None: as the weights say from which ``data/export`` was made, else display.
+    ``space``: what the user said; None: as the file's own metadata says, else display.
     Raises FileNotFoundError naming the command that makes one, ValueError for another space or kind of file.
     """
     place = given or EXPORT
@@ -39,12 +41,13 @@ def find_model(given: Path | None = None, space: str | None = None) -> Model:
     return Model(place, space or _space(place))  # type: ignore[arg-type]  # just compared
 
 
-def _space(path: Path) -> str:
-    """Ask the weights; only those of this project's export are known to be the model's."""
-    if path.resolve().parent != EXPORT.resolve() or not WEIGHTS.is_file():
-        return "display"
+def _space(path: Path) -> Space:
+    """Ask the file: stage ``export`` writes the space into its metadata. Other models mix display values."""
+    import onnxruntime
+
     try:
-        from training.network.weights import load_space
-    except ImportError:  # without the part [train] nobody can ask them
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        said = json.loads(session.get_modelmeta().custom_metadata_map.get(ABOUT, "{}"))
+    except Exception:  # the runtime raises types of its own on files that are no model; the page says what is wrong
         return "display"
-    return load_space(WEIGHTS)
+    return "linear" if said.get("space") == "linear" else "display"

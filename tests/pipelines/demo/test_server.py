@@ -112,16 +112,15 @@ def test_the_model_is_found_or_the_command_that_makes_it_is_named(tmp_path, monk
         find_model(folder, "rgb")
 
 
-def test_the_space_is_that_of_the_weights_and_only_for_their_own_export(tmp_path, monkeypatch):
-    weights = pytest.importorskip("training.network.weights")
-    from training.network import build_refine
-
-    monkeypatch.chdir(tmp_path)
-    for name in ("data/export/refine.onnx", "other/refine.onnx"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True)
-        path.touch()
-    assert find_model().space == "display"
-    weights.save(build_refine("mobilenetv2"), tmp_path / "data/models/refine.safetensors", {"space": "linear"})
-    assert find_model().space == "linear"
-    assert find_model(tmp_path / "other").space == "display"
+def test_the_space_is_that_of_the_file(tmp_path):
+    files = pytest.importorskip("training.export.files")
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    ends = [helper.make_tensor_value_info(name, kind, [1]) for name in ("src", "pha")]
+    graph = helper.make_graph([helper.make_node("Identity", ["src"], ["pha"])], "same", ends[:1], ends[1:])
+    for said in ("linear", "display", None):
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        if said:
+            helper.set_model_props(model, {files.ABOUT: json.dumps({"space": said})})
+        onnx.save(model, tmp_path / f"{said}.onnx")
+        assert find_model(tmp_path / f"{said}.onnx").space == (said or "display")
