@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from training.network import RefineNetwork
 from training.realtime import kernels
-from training.realtime.precision import best_precision
+from training.realtime.precision import best_precision, precisions
 from training.realtime.runtime import Runtime
 
 Bytes = NDArray[np.uint8]
@@ -102,15 +102,16 @@ def live_figures(
     """Distinct results a second and latency; and MAD at this scale over that of ``whole``, which has scale 1."""
     plate, frames, alphas = dancer(realset)
     mads = []
-    for one in (network, whole):
-        runtime = Runtime(one, HEIGHT, WIDTH, best_precision(), threads)
+    fastest = precisions()[-1]
+    for one, precision in ((network, fastest), (whole, best_precision())):
+        runtime = Runtime(one, HEIGHT, WIDTH, precision, threads)
         runtime.set_background(plate)
         errors = [
             np.abs(runtime(frame).alpha.astype(float) - alpha).mean()
             for frame, alpha in zip(frames, alphas, strict=True)
         ]
         mads.append(1000 / 255 * float(np.mean(errors)))
-    runtime = Runtime(network, HEIGHT, WIDTH, best_precision(), threads)
+    runtime = Runtime(network, HEIGHT, WIDTH, fastest, threads)
     runtime.set_background(plate)
     backdrop = np.ascontiguousarray(plate[:, ::-1])
     out = np.zeros_like(plate)
@@ -133,6 +134,7 @@ def live_figures(
             late.append(time.perf_counter() - taken[1])
         lasted = time.perf_counter() - start
     return {
+        "precision_640x360": fastest,
         "results_per_second_640x360": len(late) / lasted,
         "p95_ms": 1000 * float(np.percentile(late, 95)),
         "median_ms": 1000 * float(np.median(late)),

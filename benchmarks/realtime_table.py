@@ -21,7 +21,7 @@ from training.network import RefineNetwork
 from training.network.inference import for_inference
 from training.network.resize import resize
 from training.realtime import kernels
-from training.realtime.precision import TYPES
+from training.realtime.precision import precisions
 from training.realtime.runtime import Runtime
 
 Bytes = NDArray[np.uint8]
@@ -89,7 +89,7 @@ def _backends(
         ),
         ("onnxruntime", "float32", None, _onnx(network, src, bgr, threads)),
     ]
-    for precision in TYPES:
+    for precision in precisions():
         runtime = Runtime(network, bgr.shape[0], bgr.shape[1], precision, threads)
         runtime.set_background(bgr)
         found.append(("runtime", precision, partial(runtime.base, src), partial(runtime, src)))

@@ -16,7 +16,7 @@ from training.network.weights import PUBLISHED_SPACE, load_refine, load_space
 from training.realtime.over import over
 from training.realtime.pictures import Picture, as_bytes, bytes_like, copied, depth, like, planes, sides
 from training.realtime.plate import Fit, fit
-from training.realtime.precision import Precision, best_precision
+from training.realtime.precision import Precision, best_precision, type_of
 from training.realtime.runtime import Runtime
 
 Bytes = NDArray[np.uint8]
@@ -60,17 +60,20 @@ class MattingPredictor:
                 :class:`training.realtime.runtime.Runtime`, several times as fast and within the bounds of
                 docs/realtime.md; ``auto`` the runtime where it is known to be the faster one: on a CPU, for bytes,
                 with a fixed number of patches (mode ``sampling``).
-            precision: what the runtime computes in; None for what suits the processor. PyTorch's is float32.
+            precision: what the runtime computes in; None for what suits the processor and keeps the bounds of
+                docs/realtime.md. ``int8`` is the fastest, and coarser. PyTorch's is float32.
 
         Raises:
             FileNotFoundError: no weights there.
-            ValueError: they are not of a refine network, an unknown ``fitting`` or ``backend``, or a runtime that
-                would not be on a CPU.
+            ValueError: they are not of a refine network, an unknown ``fitting``, ``backend`` or ``precision``, one
+                that this processor is not made for, or a runtime that would not be on a CPU.
         """
         for name, value, known in (("fitting", fitting, Fitting), ("backend", backend, Backend)):
             if value not in get_args(known):
                 raise ValueError(f"{name}: {value!r} is none of {', '.join(get_args(known))}")
         on_cpu = torch.device(device).type == "cpu"
+        if precision is not None:
+            type_of(precision)
         if backend == "runtime" and not on_cpu:
             raise ValueError(f"backend 'runtime' is for the CPU, not {device}; take 'auto' or 'pytorch', or device cpu")
         self.card: str | None = None
@@ -100,13 +103,18 @@ class MattingPredictor:
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path, device: str = "cpu", fitting: Fitting = "first", backend: Backend = "auto"
+        cls,
+        path: str | Path,
+        device: str = "cpu",
+        fitting: Fitting = "first",
+        backend: Backend = "auto",
+        precision: Precision | None = None,
     ) -> Self:
         """Load what ``train_refine`` wrote: the file, or a folder with ``refine.safetensors`` and perhaps its card.
 
         Raises FileNotFoundError or ValueError naming the file.
         """
-        return cls(path, device, fitting=fitting, backend=backend)
+        return cls(path, device, fitting=fitting, backend=backend, precision=precision)
 
     def set_background(self, image: Picture, frame: Picture | None = None) -> Self:
         """Take the captured background, a picture of the frames' size.

@@ -54,17 +54,24 @@ def _mixed(maps: Float, upper: int, lower: int, left: int, right: int, shares: A
 
 
 @compiled
+def _byte(value: Any) -> Any:
+    return np.uint8(min(max(np.int32(value + np.float32(0.5)), np.int32(0)), np.int32(255)))
+
+
+@compiled
 def join_tiles(
     maps: Float, small: Float, rows: Int, below: Int, down: Float, columns: Int, after: Int, right: Float,
-    corners: Int, out: Float, start: int, stop: int,
+    corners: Int, share: float | None, zero: int, out: Array, start: int, stop: int,
 ) -> None:  # fmt: skip
     """Squares of ``maps`` enlarged bilinearly to the size of ``small`` (h, w, C'), joined with it, 0 outside.
 
-    ``corners`` (N, 2) are the upper left ones, in pixels of ``small``; ``out`` (N, side, side, C + 6).
+    ``corners`` (N, 2) are the upper left ones, in pixels of ``small``; ``out`` (N, side, side, C + C') float32, or
+    uint8 of ``value * share + zero`` where there is a share.
     """
     height, width = small.shape[:2]
     channels, side = maps.shape[2], out.shape[1]
     more = small.shape[2]
+    mixed = np.empty(channels, np.float32)
     for n in range(start, stop):
         for i in range(side):
             y = corners[n, 0] + i
@@ -72,12 +79,61 @@ def join_tiles(
                 x = corners[n, 1] + j
                 if not (0 <= y < height and 0 <= x < width):
                     for c in range(channels + more):
-                        out[n, i, j, c] = 0
+                        out[n, i, j, c] = zero
                     continue
                 shares = _shares(down[y], right[x])
-                _mixed(maps, rows[y], below[y], columns[x], after[x], shares, out[n, i, j])
-                for c in range(more):
-                    out[n, i, j, channels + c] = small[y, x, c]
+                _mixed(maps, rows[y], below[y], columns[x], after[x], shares, mixed)
+                if share is None:
+                    for c in range(channels):
+                        out[n, i, j, c] = mixed[c]
+                    for c in range(more):
+                        out[n, i, j, channels + c] = small[y, x, c]
+                else:
+                    for c in range(channels):
+                        out[n, i, j, c] = _byte(mixed[c] * share + np.float32(zero))
+                    for c in range(more):
+                        out[n, i, j, channels + c] = _byte(small[y, x, c] * share + np.float32(zero))
+
+
+@compiled
+def join_bytes(
+    maps: Float, small: Float, rows: Int, below: Int, down: Float, columns: Int, after: Int, right: Float,
+    share: float, zero: int, out: Bytes, start: int, stop: int,
+) -> None:  # fmt: skip
+    """``maps`` enlarged bilinearly to the size of ``small`` (h, w, C'), joined with it: ``value * share + zero``.
+
+    ``out`` is (h, w, C + C'). The values are at least ``-zero / share``.
+    """
+    channels, more = maps.shape[2], small.shape[2]
+    one, offset = np.float32(1), np.float32(zero)
+    mixed = np.empty((maps.shape[1], channels), np.float32)
+    for y in range(start, stop):
+        upper, lower = maps[rows[y]], maps[below[y]]
+        low = down[y] * share
+        high = (one - down[y]) * share
+        for x in range(maps.shape[1]):
+            for c in range(channels):
+                mixed[x, c] = upper[x, c] * high + lower[x, c] * low + offset
+        for x in range(small.shape[1]):
+            first, second, part = mixed[columns[x]], mixed[after[x]], right[x]
+            rest = one - part
+            for c in range(channels):
+                out[y, x, c] = _byte(first[c] * rest + second[c] * part)
+            for c in range(more):
+                out[y, x, channels + c] = _byte(small[y, x, c] * share + offset)
+
+
+@compiled
+def pad_bytes(maps: Float, share: float, zero: int, out: Bytes, start: int, stop: int) -> None:
+    """``maps`` (h, w, C) with its border repeated once, into ``out`` (h + 2, w + 2, C): ``value * share + zero``."""
+    height, width, channels = maps.shape
+    offset = np.float32(zero)
+    for y in range(start, stop):
+        row = maps[min(max(y - 1, 0), height - 1)]
+        for x in range(width + 2):
+            seen = row[min(max(x - 1, 0), width - 1)]
+            for c in range(channels):
+                out[y, x, c] = _byte(seen[c] * share + offset)
 
 
 @compiled

@@ -7,7 +7,9 @@ The result is the network's within rounding. What is done otherwise:
   hidden features, six sevenths of its products, are computed only where a chosen patch looks.
 - Neighbouring patches are solved as one block: of the products of a lone patch nine tenths are margin.
 - Enlarging, adding the source, clamping and rounding to bytes are one compiled pass over the frame.
-- Convolutions in bfloat16, where the processor multiplies it.
+- Convolutions apply their activation while they write (:mod:`training.realtime.fused`).
+- Convolutions in bfloat16, where the processor multiplies it, and on request the largest in bytes
+  (:mod:`training.realtime.quantized`).
 """
 
 from collections.abc import Callable
@@ -18,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from training.network import RefineNetwork
 from training.network.decoder import HIDDEN, SEEN
@@ -27,8 +28,11 @@ from training.network.inference import for_inference
 from training.network.matting import LEAST_SIDE
 from training.network.resize import pad_to_least, resize
 from training.realtime import kernels, tables
+from training.realtime.decoding import FloatDecoder, FloatTiles
+from training.realtime.fused import FusedConv, fuse
 from training.realtime.laststep import LastStep
-from training.realtime.precision import TYPES, Precision, best_precision, encoder_in
+from training.realtime.precision import Precision, best_precision, encoder_in, type_of
+from training.realtime.quantized import ByteASPP, ByteDecoder, ByteLastStep, ByteTiles
 
 Bytes = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -85,9 +89,9 @@ class Runtime:
             raise ValueError(f"frames of {width}x{height} hold no pixel; give the camera's size")
         self.height, self.width = height, width
         self.precision = precision or best_precision()
-        self.dtype = TYPES[self.precision]
+        self.dtype = type_of(self.precision)
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self._plate: Bytes | None = None
         self._take_weights(network)
         self._take_sizes(*network._coarse_size(height + -height % 4, width + -width % 4))
@@ -95,16 +99,31 @@ class Runtime:
     def _take_weights(self, network: RefineNetwork) -> None:
         made = for_inference(network)
         self.difference = network.difference
-        if self.dtype != torch.float32:
-            encoder_in(made.backbone, network.backbone_name, self.dtype)
-        self.backbone, self.aspp = made.backbone, made.aspp.to(self.dtype)
+        encoder_in(made.backbone, network.backbone_name, self.precision)
+        fuse(made.backbone)
+        fuse(made.aspp)
+        self.backbone = made.backbone
         self.refiner = made.refiner.to(self.dtype)
+        self.solving = [
+            FusedConv(conv, nn.ReLU()) for conv in (made.refiner.conv1, made.refiner.conv2, made.refiner.conv3)
+        ]
         decoder = made.decoder
+        convs = [decoder.conv1, decoder.conv2, decoder.conv3]
         weight, bias = decoder.conv4.weight.float(), decoder.conv4.bias
         assert bias is not None
-        self.last = LastStep(weight[:SEEN], bias[:SEEN], self.dtype, weight.shape[1] - decoder.conv3.out_channels)
-        self.hidden = weight[SEEN:].to(self.dtype, memory_format=torch.channels_last), bias[SEEN:].to(self.dtype)
-        self.steps: list[nn.Conv2d] = [conv.to(self.dtype) for conv in (decoder.conv1, decoder.conv2, decoder.conv3)]
+        seen = weight[:SEEN], bias[:SEEN], self.dtype, weight.shape[1] - decoder.conv3.out_channels
+        hidden = weight[SEEN:], bias[SEEN:]
+        self.aspp: nn.Module | ByteASPP
+        self.hidden: FloatTiles | ByteTiles
+        self.decoder: FloatDecoder | ByteDecoder
+        if self.precision == "int8":
+            self.aspp = ByteASPP(made.aspp, self.dtype)
+            self.decoder = ByteDecoder(convs, ByteLastStep(*seen), self._spread)
+            self.hidden = ByteTiles(*hidden, self._spread)
+        else:
+            self.aspp = made.aspp.to(self.dtype)
+            self.decoder = FloatDecoder(convs, LastStep(*seen), self.dtype)
+            self.hidden = FloatTiles(*hidden, self.dtype, self._spread)
         self.encode = _array(torch.arange(256).float().div(255).to(self.dtype))
 
     def _take_sizes(self, h: int, w: int) -> None:
@@ -142,17 +161,16 @@ class Runtime:
         shown = show(torch.from_numpy(self.small).permute(2, 0, 1)[None], self.difference)
         shown = pad_to_least(shown, LEAST_SIDE).contiguous(memory_format=torch.channels_last)
         features = self.backbone(shown)
-        x = self.aspp(features.stride16.to(self.dtype))
-        for conv, shortcut in zip(self.steps, (features.stride8, features.stride4, features.stride2), strict=True):
-            x = resize(x, (shortcut.shape[-2], shortcut.shape[-1]))
-            x = torch.relu_(conv(torch.cat([x, shortcut.to(x.dtype)], dim=1)))
-        raw = self.last(x, shown.to(x.dtype))[0, :, :h, :w].float()
+        context = self.aspp(features.stride16.to(self.dtype))
+        shortcuts = [features.stride8, features.stride4, features.stride2]
+        found, maps = self.decoder(context, shortcuts, shown.to(self.dtype))
+        raw = found[0, :, :h, :w].float()
         # Alpha is clamped before it is enlarged, as in the network.
         solved = torch.cat([raw[:1].clamp_(0, 1), raw[1:4]])
         return Coarse(
             solved=solved.contiguous().numpy(),
             err=raw[None, 4:].clamp(0, 1),
-            maps=x[0].permute(1, 2, 0).float().contiguous().numpy(),
+            maps=maps,
             shown=shown[0].permute(1, 2, 0).contiguous().numpy(),
         )
 
@@ -183,13 +201,11 @@ class Runtime:
 
     def _hide(self, coarse: Coarse, corners: tables.Int, reach: int) -> None:
         """Fill in the hidden features that crops of ``reach`` pixels of half size look at."""
-        height, width, channels = coarse.shown.shape
+        height, width = coarse.shown.shape[:2]
         tiles = tables.covering(corners, reach, *self.to_half, (height, width), TILE)
         maps = coarse.maps
         enlarging = *tables.taps(maps.shape[0], height), *tables.taps(maps.shape[1], width)
-        cut = torch.empty(len(tiles), TILE + 2, TILE + 2, maps.shape[2] + channels)
-        self._spread(len(tiles), kernels.join_tiles, maps, coarse.shown, *enlarging, tiles - 1, cut.numpy())
-        hid = F.conv2d(cut.to(self.dtype).permute(0, 3, 1, 2), *self.hidden)
+        hid = self.hidden(maps, coarse.shown, enlarging, tiles - 1, TILE + 2)
         found = hid.permute(0, 2, 3, 1).float().contiguous().numpy()
         self._spread(len(tiles), kernels.put_tiles, found, tiles, self.hid)
 
@@ -203,15 +219,15 @@ class Runtime:
             count, kernels.half_crops, frame, self._plate, self.hid, table, *self.padded, corners * 2,
             refiner.half_margin, *self.to_half[0], *self.to_half[1], crops.numpy(),
         )  # fmt: skip
-        x = torch.relu_(refiner.conv1(crops.to(self.dtype).permute(0, 3, 1, 2)))
-        x = torch.relu_(refiner.conv2(x)).permute(0, 2, 3, 1).contiguous()
+        first, second, third = self.solving
+        x = second(first(crops.to(self.dtype).permute(0, 3, 1, 2))).permute(0, 2, 3, 1).contiguous()
         edge = 4 * side + 2 * refiner.full_margin
         fine = torch.empty(count, edge, edge, refiner.conv3.in_channels, dtype=self.dtype)
         self._spread(
             count, kernels.full_crops, frame, self._plate, *self.padded, corners * 4, refiner.full_margin,
             _array(x), self.encode, _array(fine),
         )  # fmt: skip
-        y = refiner.conv4(torch.relu_(refiner.conv3(fine.permute(0, 3, 1, 2))))
+        y = refiner.conv4(third(fine.permute(0, 3, 1, 2)))
         solved = y.permute(0, 2, 3, 1).float().contiguous().numpy()
         self._spread(count, kernels.put_cells, solved, corners * 4, chosen, frame, self.alpha, self.fgr)
 
@@ -221,7 +237,8 @@ class Runtime:
             kernel(*arguments, 0, count)
             return
         edges = [count * n // self.threads for n in range(self.threads + 1)]
-        waiting = [self._pool.submit(kernel, *arguments, *edges[n : n + 2]) for n in range(self.threads)]
+        waiting = [self._pool.submit(kernel, *arguments, *edges[n : n + 2]) for n in range(1, self.threads)]
+        kernel(*arguments, *edges[:2])
         for one in waiting:
             one.result()
 

@@ -4,9 +4,11 @@ import torch
 from torch.nn import functional as F
 
 from training.network import build_refine
+from training.network.inference import for_inference
 from training.network.matting import RefineNetwork
 from training.network.resize import resize
 from training.realtime import kernels, tables
+from training.realtime.fused import FusedConv, fuse
 from training.realtime.laststep import LastStep
 from training.realtime.precision import best_precision, cpu_flags
 from training.realtime.runtime import Runtime
@@ -153,3 +155,13 @@ def test_takes_bfloat16_only_where_the_processor_has_it(tmp_path):
     said.write_text("processor : 0\nflags : fpu amx_bf16 avx2 sse4_1\n", encoding="utf-8")
     assert cpu_flags(said) == ["amx_bf16", "avx2", "sse4_1"]
     assert cpu_flags(tmp_path / "none") == []
+
+
+def test_fused_activations_change_nothing():
+    network = for_inference(make())
+    x = torch.rand(1, 6, 64, 96)
+    plain = [layer.clone() for layer in network.backbone(x)]
+    fuse(network.backbone)
+    assert any(isinstance(layer, FusedConv) for layer in network.backbone.modules())
+    for one, other in zip(plain, network.backbone(x), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
