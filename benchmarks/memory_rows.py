@@ -1,9 +1,9 @@
 """What reading tables of ten million rows costs in memory: each reader in a process of its own.
 
-``python -m benchmarks.memory_rows --json FILE [--rows 10000000] [--keep FOLDER]``
+``python -m benchmarks.memory_rows --json FILE [--rows 10000000] [--members 10000000] [--keep FOLDER]``
 
 The tables: a plan of ``rows`` composites in base and refine (as :mod:`benchmarks.plan` makes it), and the parts of
-shards with ``rows`` members in all (500 composites a shard, five members each), which are gathered into
+shards with ``members`` in all (500 composites a shard, five members each), which are gathered into
 ``shards.parquet``. No picture is read or rendered. ``--keep`` leaves the tables in a folder, and uses what is there.
 
 For each arm ``peak_mb``, the most that its process ever had in memory, and ``own_mb``, what it has at the end besides
@@ -81,18 +81,18 @@ def simulate_parts(folder: Path, members: int) -> None:
         (part / Path(task.name).name).touch()
 
 
-def gather(folder: Path, rows: int) -> None:
-    tasks, parts = zip(*parts_of(folder, rows), strict=True)
+def gather(folder: Path, members: int) -> None:
+    tasks, parts = zip(*parts_of(folder, members), strict=True)
     made = writer.gather({f"{task.set_name}-{task.number:06d}": task for task in tasks}, list(parts))
     write_chunks(SHARDS, made.table(), folder / "shards.parquet")
 
 
-def worker(folder: Path, rows: int) -> None:
+def worker(folder: Path, members: int) -> None:
     tasks = writer.shard_tasks(folder / "plan.parquet", folder / "frames.parquet", NOWHERE, RENDER)
     writer._open(list(tasks.values())[len(tasks) // 2])
 
 
-def live(folder: Path, rows: int) -> None:
+def live(folder: Path, members: int) -> None:
     reader = PlanReader(folder / "plan.parquet", folder / "frames.parquet", NOWHERE, "base")
     for position in np.random.default_rng(0).integers(0, len(reader), 2000).tolist():
         row = reader._rows.row(position)
@@ -100,21 +100,21 @@ def live(folder: Path, rows: int) -> None:
     held.append(reader)
 
 
-def shards(folder: Path, rows: int) -> None:
+def shards(folder: Path, members: int) -> None:
     reader = ShardReader(folder, folder / "shards.parquet", "base")
     for position in np.random.default_rng(0).integers(0, len(reader), 200_000).tolist():
         assert reader._places.at(position)["offset"].tolist()
     held.append(reader)
 
 
-def verify(folder: Path, rows: int) -> None:
+def verify(folder: Path, members: int) -> None:
     known = shards_of(folder / "shards.parquet")
     found = sum(len(each.rows) for each in rows_of(folder / "shards.parquet", known[-64:]))
     assert found == sum(each.stop - each.first for each in known[-64:])
     held.append(known)
 
 
-def coverage(folder: Path, rows: int) -> None:
+def coverage(folder: Path, members: int) -> None:
     counted = Coverage()
     for piece in read_pieces(PLAN, folder / "plan.parquet"):
         counted.add(piece)
@@ -124,15 +124,15 @@ def coverage(folder: Path, rows: int) -> None:
 held: list[object] = []
 """What an arm made, alive until it is measured."""
 ARMS: dict[str, Callable[[Path, int], object]] = {
-    "imports": lambda folder, rows: None,
-    "estimate": lambda folder, rows: estimated_bytes(folder / "plan.parquet", RENDER),
-    "tasks": lambda folder, rows: held.append(PlanRows(folder / "plan.parquet")),
+    "imports": lambda folder, members: None,
+    "estimate": lambda folder, members: estimated_bytes(folder / "plan.parquet", RENDER),
+    "tasks": lambda folder, members: held.append(PlanRows(folder / "plan.parquet")),
     "gather": gather,
     "worker": worker,
     "live": live,
     "shards": shards,
     "verify": verify,
-    "space": lambda folder, rows: plan_space(folder / "plan.parquet"),
+    "space": lambda folder, members: plan_space(folder / "plan.parquet"),
     "coverage": coverage,
 }
 
@@ -142,16 +142,16 @@ def own_mb() -> float:
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
 
 
-def run(arm: str, folder: Path, rows: int) -> None:
+def run(arm: str, folder: Path, members: int) -> None:
     began = time.process_time()
-    ARMS[arm](folder, rows)
+    ARMS[arm](folder, members)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"peak_mb": peak, "own_mb": own_mb(), "cpu_seconds": time.process_time() - began}))
 
 
-def measured(arm: str, folder: Path, rows: int) -> dict[str, float]:
+def measured(arm: str, folder: Path, members: int) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.memory_rows", "--only", arm, "--keep", str(folder)]
-    made = subprocess.run([*command, "--rows", str(rows)], check=True, stdout=subprocess.PIPE, text=True)
+    made = subprocess.run([*command, "--members", str(members)], check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(made.stdout)
     return found
 
@@ -160,11 +160,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--members", type=int, help="as many as rows, where it is not given")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--only", choices=list(ARMS), help=argparse.SUPPRESS)
     given = parser.parse_args()
+    members = given.members or given.rows
     if given.only:
-        run(given.only, given.keep, given.rows)
+        run(given.only, given.keep, members)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = given.keep or Path(name)
@@ -172,10 +174,10 @@ def main() -> None:
             simulate(folder)
             plan(folder, given.rows)
         if not (folder / "parts").is_dir():
-            simulate_parts(folder, given.rows)
-        found = {arm: measured(arm, folder, given.rows) for arm in ARMS}
+            simulate_parts(folder, members)
+        found = {arm: measured(arm, folder, members) for arm in ARMS}
     start = found.pop("imports")
-    report = {"rows": given.rows, "imports_mb": round(start["peak_mb"])}
+    report = {"rows": given.rows, "members": members, "imports_mb": round(start["peak_mb"])}
     arms = {
         arm: {
             "peak_mb": round(each["peak_mb"] - start["peak_mb"]),
