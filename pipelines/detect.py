@@ -47,7 +47,7 @@ def body(stage: Stage) -> None:
     cut: dict[str, DetectTask] = {}
     for dataset, root in folders.items():
         cut |= tasks(targets_of(todo.filter(pc.equal(todo["dataset"], dataset))), root, spec)
-    parts = stage.make_parts(cut, detect_part, "people")
+    parts = stage.make_parts(cut, detect_part, "people", anywhere=True)
     if parts is None or known is None:
         return
     table = pa.concat_tables([known.people, join_tables(PEOPLE, [part / PART for part in parts])])

@@ -29,7 +29,7 @@ def body(stage: Stage) -> None:
     log.info("%d shards, about %.2f GB", len(tasks), needed / 1e9)
     check_disk(max(0, needed - made), [stage.work.folder, SHARD_FOLDER])
 
-    parts = stage.make_parts(tasks, render_shard, "rendering shards")
+    parts = stage.make_parts(tasks, render_shard, "rendering shards", anywhere=True)
     if parts is None:
         return
     shards = gather(tasks, parts)

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 import psutil
 
 from curation.storage import writing
-from pipelines.engine import PartError, PartFunction, run_parts
+from pipelines.engine import PartError, PartFunction, asked_engine, run_parts
 from pipelines.params import Params, load
 from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder
 
@@ -26,7 +26,7 @@ LOGS = Path("logs")
 METRICS = Path("metrics")
 EXPECTED = (PartError, BusyError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
 
-EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors")}
+EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors"), "ray": ("ray",)}
 
 T = TypeVar("T")
 log = logging.getLogger("cleanplate")
@@ -41,14 +41,20 @@ class Stage:
         self.work = work
         self.share = share
 
-    def make_parts(self, tasks: Mapping[str, T], function: PartFunction[T], describe: str) -> list[Path] | None:
+    def make_parts(
+        self, tasks: Mapping[str, T], function: PartFunction[T], describe: str, anywhere: bool = False
+    ) -> list[Path] | None:
         """Make the stage's parts by :func:`pipelines.engine.run_parts`; of a share only its own, and return None.
 
-        None says that there is nothing to publish. Every share must be given the same tasks in the same order.
+        None says that there is nothing to publish. Every share must be given the same tasks in the same order. Parts
+        that may be made ``anywhere`` go to a Ray cluster where $CLEANPLATE_ENGINE says so.
         """
+        engine = asked_engine() if anywhere else "local"
+        if engine == "ray":
+            require_extra("ray")
         mine = tasks if self.share is None else self.share.take(tasks)
         words = describe if self.share is None else f"{describe}, part {self.share}"
-        made = run_parts(mine, function, self.work.parts, words)
+        made = run_parts(mine, function, self.work.parts, words, engine=engine)
         if self.share is None:
             return made
         log.info("part %s is made; once all are, 'dvc repro %s' publishes them", self.share, self.name)
