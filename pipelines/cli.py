@@ -21,6 +21,7 @@ from pipelines.commands import (
     people,
     replay,
     shards,
+    shares,
 )
 
 app = typer.Typer(
@@ -44,7 +45,9 @@ app.command()(audit.audit)
 app.command()(audit.audit_sample)
 app.command()(calibrate.calibrate)
 app.command()(captured.captured)
-app.command()(shards.render)
+app.command()(shares.detect)
+app.command()(shares.mattes)
+app.command()(shares.render)
 app.command()(shards.show)
 app.command()(shards.verify)
 app.command()(replay.replay)

@@ -3,27 +3,31 @@
 import logging
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from filelock import FileLock
 
 from curation.detectors.build import build_observer
 from curation.people import PART, DetectTask, detect_part, summary, targets_of, tasks
-from curation.seen import known_people
+from curation.seen import Known, known_people
+from curation.storage import writing
 from curation.tables import IMAGES, PEOPLE, join_tables, read_table, write_table
 from pipelines import kept
 from pipelines.detectors import find_observer
-from pipelines.engine import run_parts
 from pipelines.paths import roots
 from pipelines.stage import Stage, run
 
 IMAGES_IN = Path("data/images.parquet")
 OUT = Path("data/people.parquet")
+TODO = "todo.npy"
 PACKAGES = ("pillow", "opencv-python-headless", "numpy", "onnxruntime")
 log = logging.getLogger("cleanplate.detect")
 
 
 def body(stage: Stage) -> None:
-    """Look for people in all images that no earlier run looked at in the same way."""
+    """Look for people in all images that no earlier run looked at in the same way; of a share, only look."""
     params = stage.params.detect
     spec = find_observer(params)
     name = build_observer(spec).name
@@ -31,11 +35,10 @@ def body(stage: Stage) -> None:
     images = read_table(IMAGES, IMAGES_IN, ["dataset", "locator", "image_id", "status"])
     calibration = spec.calibration.read_text(encoding="utf-8") if spec.calibration else None
     stamp = kept.stamp_of("detect", PACKAGES, [name, params.model_dump(mode="json"), calibration])
-    kept.mark(stage.work.folder, stamp)
-    earlier = kept.load("detect", stamp, PART)
-    known = known_people(images, PEOPLE.schema.empty_table() if earlier is None else earlier)
-    del earlier
-    todo = images.take(pa.array(known.todo))
+    kept.mark(stage.work.folder, stamp, shared=stage.share is not None)
+    known = _known(images, stamp) if stage.share is None else None
+    rows = _agreed(stage.work.folder / TODO, images, stamp) if known is None else known.todo
+    todo = images.take(pa.array(rows))
     log.info("%s known, %s to look at", f"{images.num_rows - len(todo):,}", f"{len(todo):,}")
     folders = roots(stage.params).backgrounds
     strangers = sorted(set(pc.unique(todo["dataset"]).to_pylist()) - folders.keys())
@@ -44,7 +47,9 @@ def body(stage: Stage) -> None:
     cut: dict[str, DetectTask] = {}
     for dataset, root in folders.items():
         cut |= tasks(targets_of(todo.filter(pc.equal(todo["dataset"], dataset))), root, spec)
-    parts = run_parts(cut, detect_part, stage.work.parts, "people")
+    parts = stage.make_parts(cut, detect_part, "people", anywhere=True)
+    if parts is None or known is None:
+        return
     table = pa.concat_tables([known.people, join_tables(PEOPLE, [part / PART for part in parts])])
     metrics = summary(table)
     write_table(PEOPLE, table, stage.work.folder / OUT.name)
@@ -52,6 +57,25 @@ def body(stage: Stage) -> None:
     kept.save("detect", stamp, table)
     log.info("people in %(with_person)d of %(images)d images", metrics)
     stage.write_metrics(metrics)
+
+
+def _known(images: pa.Table, stamp: str) -> Known:
+    earlier = kept.load("detect", stamp, PART)
+    return known_people(images, PEOPLE.schema.empty_table() if earlier is None else earlier)
+
+
+def _agreed(file: Path, images: pa.Table, stamp: str) -> npt.NDArray[np.int64]:
+    """Row numbers of the images to look at, as the first share of all found them.
+
+    Finished parts count as known: a share that began later would see fewer images left, and cut them otherwise.
+    """
+    with FileLock(file.with_suffix(".lock")):
+        if not file.exists():
+            todo = _known(images, stamp).todo
+            with writing(file) as temporary, temporary.open("wb") as handle:
+                np.save(handle, todo)
+    found: npt.NDArray[np.int64] = np.load(file, allow_pickle=False)
+    return found
 
 
 if __name__ == "__main__":

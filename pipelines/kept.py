@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import logging
 import platform
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,21 @@ def save(stage: str, stamp: str, rows: pa.Table) -> None:
             other.unlink(missing_ok=True)
 
 
-def mark(folder: Path, stamp: str) -> None:
-    """Note in a work folder that its parts are made under this stamp, so that :func:`load` finds them."""
-    with writing(folder / MARK) as temporary:
+def mark(folder: Path, stamp: str, shared: bool = False) -> None:
+    """Note in a work folder that its parts are made under this stamp, so that :func:`load` finds them.
+
+    Parts of another stamp (an upgraded library, other weights under the old name) go. Where the folder is ``shared`` by
+    several machines they may be somebody's work: raises ValueError.
+    """
+    noted = folder / MARK
+    if noted.is_file() and noted.read_text(encoding="utf-8") != stamp:
+        if shared:
+            raise ValueError(
+                f"{folder} was begun with other library versions, processor type, weights or calibration; give every "
+                "machine the same environment and files (requirements.lock), or remove that folder to begin anew"
+            )
+        log.warning("%s was begun with other libraries or weights: its parts are made again", folder)
+        for left in folder.glob("parts/*"):
+            shutil.rmtree(left)
+    with writing(noted) as temporary:
         temporary.write_text(stamp, encoding="utf-8")

@@ -8,7 +8,6 @@ from compositing.mattes.videomatte import find_clips, find_objects, split_clips
 from compositing.tables import FRAMES
 from curation.storage import open_store
 from curation.tables import write_table
-from pipelines.engine import run_parts
 from pipelines.paths import roots
 from pipelines.stage import Stage, run
 
@@ -19,7 +18,7 @@ log = logging.getLogger("cleanplate.mattes")
 
 
 def body(stage: Stage) -> None:
-    """Store every clip's frames and publish the frames table."""
+    """Store every clip's frames and publish the frames table; of a share, only store."""
     params, dataset = stage.params.mattes, stage.params.data.videomatte
     root = roots(stage.params).videomatte
     listing = find_clips(open_store(root))
@@ -36,7 +35,9 @@ def body(stage: Stage) -> None:
         )
         for clip in listing.clips
     }
-    parts = run_parts(tasks, store_clip, stage.work.parts, "storing clips")
+    parts = stage.make_parts(tasks, store_clip, "storing clips")
+    if parts is None:
+        return
     table, counts = gather(parts)
     log.info("%(frames)d frames of %(clips)d clips; rows by status %(rows_by_status)s", counts)
     log.info("foreground colours by clip: %s", counts["foreground"])

@@ -8,10 +8,8 @@ from compositing.shards.space import check_disk, estimated_bytes
 from compositing.shards.writer import gather, render_shard, shard_tasks
 from compositing.tables import SHARDS
 from curation.tables import write_chunks
-from pipelines.engine import run_parts
 from pipelines.paths import roots
 from pipelines.stage import Stage, run
-from pipelines.work import Share
 
 PLAN_TABLE = Path("data/plan.parquet")
 FRAME_TABLE = Path("data/frames.parquet")
@@ -22,7 +20,7 @@ SHARD_TABLE = Path("data/shards.parquet")
 log = logging.getLogger("cleanplate.render")
 
 
-def body(stage: Stage, share: Share | None = None) -> None:
+def body(stage: Stage) -> None:
     """Render every shard that is not there yet and publish shards and index; of a share, only render."""
     params, raw = stage.params.render, roots(stage.params)
     tasks = shard_tasks(PLAN_TABLE, FRAME_TABLE, InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte), params)
@@ -31,23 +29,15 @@ def body(stage: Stage, share: Share | None = None) -> None:
     log.info("%d shards, about %.2f GB", len(tasks), needed / 1e9)
     check_disk(max(0, needed - made), [stage.work.folder, SHARD_FOLDER])
 
-    if share is not None:
-        mine = dict(list(tasks.items())[share.number - 1 :: share.of])
-        run_parts(mine, render_shard, stage.work.parts, f"rendering part {share.number} of {share.of}")
-        log.info("part %d of %d is rendered; once all are, 'dvc repro render' publishes them", *share)
+    parts = stage.make_parts(tasks, render_shard, "rendering shards", anywhere=True)
+    if parts is None:
         return
-    parts = run_parts(tasks, render_shard, stage.work.parts, "rendering shards")
     shards = gather(tasks, parts)
     index = stage.work.folder / SHARD_TABLE.name
     write_chunks(SHARDS, shards.table(), index)
     stage.work.link_tree(shards.files, SHARD_FOLDER)
     stage.work.link_file(index, SHARD_TABLE)
     stage.write_metrics(shards.metrics)
-
-
-def render_share(share: Share) -> None:
-    """Render a share of the shards into the work folder, beside other processes or machines that render theirs."""
-    run("render", lambda stage: body(stage, share), share)
 
 
 if __name__ == "__main__":

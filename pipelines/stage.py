@@ -10,15 +10,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import psutil
 
 from curation.storage import writing
-from pipelines.engine import PartError
+from pipelines.engine import PartError, PartFunction, asked_engine, run_parts
 from pipelines.params import Params, load
 from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder
 
@@ -26,18 +26,39 @@ LOGS = Path("logs")
 METRICS = Path("metrics")
 EXPECTED = (PartError, BusyError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
 
-EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors")}
+EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors"), "ray": ("ray",)}
 
+T = TypeVar("T")
 log = logging.getLogger("cleanplate")
 
 
 class Stage:
-    """One run of one stage."""
+    """One run of one stage, or of a share of its parts."""
 
-    def __init__(self, name: str, params: Params, work: WorkFolder) -> None:
+    def __init__(self, name: str, params: Params, work: WorkFolder, share: Share | None = None) -> None:
         self.name = name
         self.params = params
         self.work = work
+        self.share = share
+
+    def make_parts(
+        self, tasks: Mapping[str, T], function: PartFunction[T], describe: str, anywhere: bool = False
+    ) -> list[Path] | None:
+        """Make the stage's parts by :func:`pipelines.engine.run_parts`; of a share only its own, and return None.
+
+        None says that there is nothing to publish. Every share must be given the same tasks in the same order. Parts
+        that may be made ``anywhere`` go to a Ray cluster where $CLEANPLATE_ENGINE says so.
+        """
+        engine = asked_engine() if anywhere else "local"
+        if engine == "ray":
+            require_extra("ray")
+        mine = tasks if self.share is None else self.share.take(tasks)
+        words = describe if self.share is None else f"{describe}, part {self.share}"
+        made = run_parts(mine, function, self.work.parts, words, engine=engine)
+        if self.share is None:
+            return made
+        log.info("part %s is made; once all are, 'dvc repro %s' publishes them", self.share, self.name)
+        return None
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write ``metrics/STAGE.json``: counts and figures, no times (they would differ from run to run)."""
@@ -67,7 +88,7 @@ def run(name: str, body: Callable[[Stage], None], share: Share | None = None) ->
                 sweep()
                 log.info("%s starts", name)
                 with work_folder(name, share=share) as work:
-                    body(Stage(name, params, work))
+                    body(Stage(name, params, work, share))
                     if share is None:
                         work.seal()
                 log.info("%s done in %.1f s", name, time.monotonic() - started)

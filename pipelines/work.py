@@ -8,13 +8,14 @@ them. The fingerprint covers what DVC would look at: the stage's parameters and 
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
@@ -22,6 +23,7 @@ from ruamel.yaml import YAML
 from curation.identity import file_id, item_id
 from curation.storage import writing
 
+T = TypeVar("T")
 CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
 CODE_FOLDERS = ("curation", "compositing", "training", "pipelines")
 WHERE = ("devices",)
@@ -151,6 +153,13 @@ class Share(NamedTuple):
             raise ValueError(f"--part is '{text}'; expected a number and how many there are, such as 1/2 or 2/2")
         return cls(int(found[1]), int(found[2]))
 
+    def __str__(self) -> str:
+        return f"{self.number} of {self.of}"
+
+    def take(self, tasks: Mapping[str, T]) -> dict[str, T]:
+        """Its own of all tasks."""
+        return dict(list(tasks.items())[self.number - 1 :: self.of])
+
     @property
     def lock(self) -> str:
         """Name of its lock file."""
@@ -171,7 +180,11 @@ def work_folder(stage: str, key: str | None = None, share: Share | None = None) 
     lock = folder / ("lock" if share is None else share.lock)
     with _held(stage, lock, ORPHAN_SECONDS):
         # Its own lock first, then a look at the others': of two that start at once, one at least sees the other.
-        for other in [folder / "lock"] if share is not None else sorted(folder.glob("lock-*-of-*")):
+        # Shares of one cut have no part in common, those of another may.
+        others = sorted(folder.glob("lock-*-of-*"))
+        if share is not None:
+            others = [folder / "lock", *(each for each in others if not each.name.endswith(f"-of-{share.of}"))]
+        for other in others:
             if other.exists():
                 with _held(stage, other, 0):
                     pass
@@ -190,15 +203,16 @@ def _held(stage: str, path: Path, seconds: float) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        who = owner.read_text() if owner.is_file() else "unknown"
+        who, _, machine = (owner.read_text() if owner.is_file() else "unknown").partition(" ")
         part = path.name.removeprefix("lock").strip("-").replace("-", " ")
+        where = f" on machine {machine}" if machine not in ("", platform.node()) else ""
         raise BusyError(
-            f"{stage}: process {who} already works in {path.parent}{f' on part {part}' if part else ''}; "
-            f"wait for it, or stop it with 'kill {who}' and try again"
+            f"{stage}: process {who}{where} already works in {path.parent}{f' on part {part}' if part else ''}; "
+            f"wait for it, or stop it with 'kill {who}'{where} and try again"
         ) from None
     try:
         if seconds:
-            owner.write_text(str(os.getpid()))
+            owner.write_text(f"{os.getpid()} {platform.node()}")
         yield
     finally:
         lock.release()

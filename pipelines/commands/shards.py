@@ -1,4 +1,4 @@
-"""``cleanplate render``, ``verify`` and ``show``: shards from many machines, whether they are whole, what they hold."""
+"""``cleanplate verify`` and ``show``: whether the shards are whole, and what they hold."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,25 +8,6 @@ from rich.console import Console
 
 console = Console()
 SHOWN = 20
-
-
-def render(
-    part: Annotated[str, typer.Option(help="Which share of the shards: 1/2 and 2/2 together are all of them")],
-) -> None:
-    """Render a share of the shards, for a few machines or a batch queue; then 'dvc repro render' publishes them all.
-
-    The machines need the same commit, plan and frames ('dvc pull plan mattes'), the raw photographs, and
-    CLEANPLATE_WORK set to one folder that they share. The bytes are those of one run on one machine; a share that was
-    killed goes on where it stopped.
-    """
-    from pipelines.render import render_share
-    from pipelines.work import Share
-
-    try:
-        share = Share.parse(part)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    render_share(share)
 
 
 def verify(

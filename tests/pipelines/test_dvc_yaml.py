@@ -36,7 +36,8 @@ def closure(file: Path) -> set[Path]:
     todo = [file]
     while todo:
         path = todo.pop()
-        shell = path.parent.name == "pipelines" and path.stem in SHELL
+        inside = path.relative_to(ROOT).with_suffix("").parts
+        shell = inside[0] == "pipelines" and inside[1] in SHELL
         if path in seen or shell or (path.name == "__init__.py" and path.parent.name in ROOMS) or _says_only(path):
             continue
         seen.add(path)

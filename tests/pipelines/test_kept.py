@@ -62,3 +62,17 @@ def test_the_stamp_holds_code_libraries_and_facts(monkeypatch: pytest.MonkeyPatc
     assert kept.stamp_of("index", ["pyarrow"], {"a": 1}) != first
     Path("curation/x.py").write_text("2")
     assert kept.stamp_of("index", ["numpy"], {"a": 1}) != first
+
+
+def test_parts_of_other_libraries_are_made_again_and_another_machine_is_told() -> None:
+    with work_folder("index", "one") as work:
+        kept.mark(work.folder, "1")
+        (work.parts / "000").mkdir()
+        pq.write_table(rows("old"), work.parts / "000" / PART)
+        with pytest.raises(ValueError, match="the same environment"):
+            kept.mark(work.folder, "2", shared=True)
+        kept.mark(work.folder, "1")
+        assert kept.load("index", "1", PART) == rows("old")
+        kept.mark(work.folder, "2")
+        assert kept.load("index", "2", PART) is None
+        assert work.parts.is_dir()

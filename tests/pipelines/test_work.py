@@ -122,6 +122,8 @@ def test_shares_work_side_by_side_and_keep_a_whole_run_out(project, monkeypatch)
             assert two.folder == one.folder and half_made.is_dir()
             with pytest.raises(BusyError, match="on part 1 of 2"), work_folder("make"):
                 pass
+            with pytest.raises(BusyError, match=r"on part [12] of 2"), work_folder("make", share=Share(2, 3)):
+                pass
         with pytest.raises(BusyError, match=f"kill {os.getpid()}"), work_folder("make", share=Share(1, 2)):
             pass
     with work_folder("make"):
@@ -141,3 +143,18 @@ def test_a_share_in_work_is_not_swept(project, monkeypatch):
 def test_what_is_no_share_is_refused(text):
     with pytest.raises(ValueError, match=f"'{text}'"):
         Share.parse(text)
+
+
+def test_shares_have_every_task_once():
+    tasks = {f"p{n}": n for n in range(7)}
+    taken = [Share(number, 3).take(tasks) for number in (1, 2, 3)]
+    assert {key: task for share in taken for key, task in share.items()} == tasks
+    assert sorted(map(len, taken)) == [2, 2, 3]
+
+
+def test_a_holder_on_another_machine_is_named_with_it(project, monkeypatch):
+    monkeypatch.setattr(pipelines.work, "ORPHAN_SECONDS", 0.1)
+    with work_folder("make") as work:
+        (work.folder / "owner").write_text("77 node-12")
+        with pytest.raises(BusyError, match="'kill 77' on machine node-12"), work_folder("make"):
+            pass
