@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from curation.storage import CutShortError, Entry, OversizeError
+from curation.storage import CutShortError, Entry, OversizeError, StorageError
 
 T = TypeVar("T")
 
@@ -37,10 +37,6 @@ ANONYMOUS = "anonymous"
 """As the user of a URL (``s3://anonymous@bucket/``): ask without credentials, for public data."""
 
 log = logging.getLogger("cleanplate.storage")
-
-
-class StorageError(RuntimeError):
-    """A store does not answer. No OSError: one bad file is a row with a reason, a store that is gone is no such row."""
 
 
 class _RefusedError(OSError):

@@ -44,6 +44,10 @@ class OversizeError(ValueError):
     """More bytes than the caller allows; nothing of them was kept."""
 
 
+class StorageError(RuntimeError):
+    """A store does not answer. No OSError: one bad file is a row with a reason, a store that is gone is no such row."""
+
+
 class CutShortError(ValueError):
     """A span leads past the end of its file."""
 
@@ -201,6 +205,11 @@ def _is(entry: os.DirEntry[str], kind: str) -> bool:
 def is_remote(root: Root) -> bool:
     """Whether a root is the URL of an object store, and no folder of this machine."""
     return isinstance(root, str) and "://" in root and urlsplit(root).scheme != "file"
+
+
+def root_name(root: Root) -> str:
+    """One name for a root, however it was written: the URL, or the folder's absolute path."""
+    return str(root) if is_remote(root) else str(Path(root).resolve())
 
 
 def open_store(url: Root) -> Store:

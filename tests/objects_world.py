@@ -30,6 +30,7 @@ class S3:
         """The method of those that fail; any where empty."""
         self.signed: list[bool] = []
         """Whether each request so far bore a signature."""
+        self._left: tuple[int, Callable[[], None]] | None = None
         self.delay = 0.0
         """Seconds before each answer."""
         self._app = server._server.app
@@ -40,6 +41,12 @@ class S3:
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_RANGE", "")))
         time.sleep(self.delay)
+        if self._left is not None:
+            count, what = self._left
+            self._left = (count - 1, what) if count else None
+            if not count:
+                what()
+                return []  # no answer at all: the connection breaks
         self.signed.append("HTTP_AUTHORIZATION" in environ)
         if self.failures and environ["REQUEST_METHOD"].startswith(self.fail_on):
             self.failures -= 1
@@ -74,6 +81,10 @@ class S3:
             key = "/".join(filter(None, (prefix, file.relative_to(folder).as_posix())))
             client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
         return url
+
+    def after(self, count: int, what: Callable[[], None]) -> None:
+        """Do something on the request after the next ``count``, which is not answered."""
+        self._left = (count, what)
 
     def stop(self) -> None:
         """End the server: requests are refused from now on."""
