@@ -32,7 +32,7 @@ class Change(NamedTuple):
 
 def preset_text(name: Preset) -> str:
     """Return a preset's params file."""
-    return (files("pipelines") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    return (files(__package__) / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, Any]:

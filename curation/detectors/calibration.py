@@ -56,7 +56,7 @@ class Calibration(Section):
 
 def shipped() -> Calibration:
     """The calibration for YOLOX-nano and NanoDet-m at 416 pixels."""
-    text = (files("curation.detectors") / "fusion.json").read_text(encoding="utf-8")
+    text = (files(__package__) / "fusion.json").read_text(encoding="utf-8")
     return Calibration.model_validate_json(text)
 
 

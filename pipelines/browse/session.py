@@ -115,7 +115,7 @@ def install_plugin() -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for file in ("__init__.py", "fiftyone.yml"):
         shutil.copyfile(PLUGIN / file, target / file)
-    code = str(Path(__file__).resolve().parents[2])
+    code = str(Path(__file__).resolve().parents[__name__.count(".")])  # where the topmost package lies
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     # The App's server is a process of its own, which inherits this.
     os.environ["PYTHONPATH"] = os.pathsep.join([code, *(path for path in known if path and path != code)])

@@ -7,7 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "av", "torch", "torchvision", "lightning-fabric", "dvc")
+PACKAGES = (
+    "cleanplate", "numpy", "pyarrow", "opencv-python-headless", "av", "torch", "torchvision", "lightning-fabric", "dvc",
+)  # fmt: skip
 SSH = re.compile(r"(?:ssh://)?[\w.-]+@(?P<host>[\w.-]+)[:/](?P<path>[\w./-]+?)(?:\.git)?/?")
 HTTP = re.compile(r"https?://(?:[^@/]*@)?(?P<host>[\w.:-]+)/(?P<path>[\w./-]+?)(?:\.git)?/?")
 

@@ -5,7 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(__file__).resolve().parents[1] / "templates" / "figures.js"
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+SCRIPT = TEMPLATES / "figures.js"
 
 
 def html(template: str, **values: Any) -> str:
@@ -24,10 +25,10 @@ def html(template: str, **values: Any) -> str:
 
 def fill(template: str, **values: Any) -> str:
     """Fill a template of any kind, every value escaped that is not Markup."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("pipelines"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
