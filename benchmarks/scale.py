@@ -4,7 +4,7 @@
 
 Nothing is run: :data:`RATES` holds what was measured and by which command, and this multiplies. A stage is as fast as
 its parts allow: a part goes to one core, so beyond as many cores as parts more machines change nothing, and the last
-part is waited for. What one process does by itself (planning, gathering, DVC's hashing of what was made) is counted whole,
+part is waited for. What one process does by itself (planning, gathering, DVC hashing what was made) is counted whole,
 whatever the number of machines. ``docs/scale.md`` has the result and what it means.
 """
 
