@@ -8,6 +8,7 @@ import torch
 from compositing.composite import composite_in
 from compositing.light import bytes_to_linear, to_display
 from curation.identity import rng
+from tests.networks import uneven
 from training.network import build_refine
 from training.network.weights import save
 from training.predictor import Matte, MattingPredictor
@@ -172,24 +173,9 @@ def test_weights_that_do_not_say_mix_display_values(network, tmp_path):
         MattingPredictor.from_pretrained(path)
 
 
-def uneven(mode="sampling"):
-    """A network whose error and alpha differ from place to place."""
-    network = build_refine("mobilenetv2", 0.5, mode, 640)
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for name, value in network.named_parameters():
-            if name.startswith(("decoder.conv4", "refiner")) and value.ndim != 1:
-                value.add_(0.05 * torch.randn(value.shape, generator=generator))
-        network.decoder.conv4.bias[0] += 0.5
-        network.decoder.conv4.bias[4] += 0.1
-        network.refiner.conv4.weight *= 0.1
-        network.refiner.conv4.bias[0] += 0.5
-    return network
-
-
 @pytest.mark.parametrize(("precision", "mean", "most"), [("float32", 0.3, 1), ("bfloat16", 4.0, 2)])
 def test_the_runtime_keeps_near_the_network(precision, mean, most):
-    network, found = uneven(), {}
+    network, found = uneven(pixels=640), {}
     for backend in ("pytorch", "runtime"):
         predictor = MattingPredictor(network, fitting="never", backend=backend, precision=precision)
         assert predictor.backend == backend
@@ -205,11 +191,13 @@ def test_takes_the_runtime_where_it_is_the_faster_one(network):
     assert MattingPredictor(network).backend == "runtime"
     assert MattingPredictor(network, precision="bfloat16").words == "runtime, bfloat16"
     assert MattingPredictor(network, backend="pytorch").words == "pytorch on cpu"
-    assert MattingPredictor(uneven("thresholding")).backend == "pytorch"
-    assert MattingPredictor(uneven("thresholding"), backend="runtime").backend == "runtime"
+    assert MattingPredictor(uneven(mode="thresholding", pixels=640)).backend == "pytorch"
+    assert MattingPredictor(uneven(mode="thresholding", pixels=640), backend="runtime").backend == "runtime"
     assert MattingPredictor(network, "meta").backend == "pytorch"
     with pytest.raises(ValueError, match=r"'onnx'.*auto, pytorch, runtime"):
         MattingPredictor(network, backend="onnx")
+    with pytest.raises(ValueError, match=r"'int4'.*float32, bfloat16, int8"):
+        MattingPredictor(network, precision="int4")
     with pytest.raises(ValueError, match=r"CPU, not meta"):
         MattingPredictor(network, "meta", backend="runtime")
     strict = MattingPredictor(network, fitting="never", backend="runtime").set_background(PICTURES[1])
@@ -218,7 +206,7 @@ def test_takes_the_runtime_where_it_is_the_faster_one(network):
 
 
 def test_the_runtime_follows_backgrounds_and_sizes():
-    network = uneven()
+    network = uneven(pixels=640)
     predictor = MattingPredictor(network, fitting="never").set_background(PICTURES[1])
     first = predictor.predict(PICTURES[0])
     predictor.set_background(PICTURES[0])

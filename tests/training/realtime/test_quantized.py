@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.training.realtime.test_runtime import expected, make, pictures
+from tests.networks import uneven
+from tests.training.realtime.test_runtime import expected, pictures
 from training.realtime import kernels, precision, tables
 from training.realtime.precision import multiplies_bytes, type_of
 from training.realtime.quantized import QuantizedConv, steps
@@ -57,7 +58,7 @@ def test_joins_what_it_enlarges_in_bytes():
 @bytes_only
 @pytest.mark.parametrize("size", [(64, 96), (75, 101)])  # the last step doubles exactly, or not
 def test_keeps_near_the_network(size):
-    network = make()
+    network = uneven()
     src, bgr = pictures(*size)
     alpha, _, _ = expected(network, src, bgr)
     results = []

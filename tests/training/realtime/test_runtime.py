@@ -3,9 +3,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.network import build_refine
+from tests.networks import uneven
 from training.network.inference import for_inference
-from training.network.matting import RefineNetwork
 from training.network.resize import resize
 from training.realtime import kernels, tables
 from training.realtime.fused import FusedConv, fuse
@@ -14,21 +13,6 @@ from training.realtime.precision import best_precision, cpu_flags
 from training.realtime.runtime import Runtime
 
 RNG = np.random.default_rng(3)
-
-
-def make(scale=0.5, mode="sampling", pixels=320, kernel=3, difference="none") -> RefineNetwork:
-    """A small network whose error map is not the same everywhere and whose coarse alpha is soft."""
-    network = build_refine("mobilenetv2", scale, mode, pixels, 0.1, kernel, difference).eval()
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for name, value in network.named_parameters():
-            if name.startswith(("decoder.conv4", "refiner")) and value.ndim != 1:
-                value.add_(0.05 * torch.randn(value.shape, generator=generator))
-        network.decoder.conv4.bias[0] += 0.5
-        network.decoder.conv4.bias[4] += 0.1
-        network.refiner.conv4.weight *= 0.1
-        network.refiner.conv4.bias[0] += 0.5
-    return network
 
 
 def pictures(height, width):
@@ -58,7 +42,7 @@ def expected(network, src, bgr):
     ],
 )
 def test_gives_what_the_network_gives(height, width, options):
-    network = make(**options)
+    network = uneven(**options)
     src, bgr = pictures(height, width)
     alpha, fgr, refined = expected(network, src, bgr)
     assert alpha.std() > 2
@@ -73,7 +57,7 @@ def test_gives_what_the_network_gives(height, width, options):
 
 
 def test_bfloat16_keeps_near():
-    network = make(0.25, pixels=800)
+    network = uneven(0.25, pixels=800)
     src, bgr = pictures(132, 160)
     alpha, _, refined = expected(network, src, bgr)
     runtime = Runtime(network, 132, 160, "bfloat16")
@@ -86,7 +70,7 @@ def test_bfloat16_keeps_near():
 
 
 def test_frames_do_not_hang_on_those_before():
-    network = make()
+    network = uneven()
     src, bgr = pictures(40, 56)
     runtime = Runtime(network, 40, 56, "float32")
     runtime.set_background(bgr)
@@ -100,7 +84,7 @@ def test_frames_do_not_hang_on_those_before():
 
 
 def test_says_what_is_wrong():
-    runtime = Runtime(make(), 40, 56)
+    runtime = Runtime(uneven(), 40, 56)
     src, bgr = pictures(40, 56)
     with pytest.raises(ValueError, match="set_background"):
         runtime(src)
@@ -110,7 +94,7 @@ def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="float64"):
         runtime(src / 255)
     with pytest.raises(ValueError, match="0x56"):
-        Runtime(make(), 56, 0)
+        Runtime(uneven(), 56, 0)
 
 
 @pytest.mark.parametrize("size", [(32, 44), (33, 44)])
@@ -158,7 +142,7 @@ def test_takes_bfloat16_only_where_the_processor_has_it(tmp_path):
 
 
 def test_fused_activations_change_nothing():
-    network = for_inference(make())
+    network = for_inference(uneven())
     x = torch.rand(1, 6, 64, 96)
     plain = [layer.clone() for layer in network.backbone(x)]
     fuse(network.backbone)
