@@ -10,6 +10,7 @@ from compositing.mattes.framestore import read_frame
 from compositing.photographs import decode_photograph
 from curation.identity import content_id
 from curation.sources import Source
+from curation.storage import Root
 
 CACHE_BYTES = 96 << 20
 """Decoded pixels kept by each process: the strengths of a pair share theirs, and composites that are planned together
@@ -23,11 +24,11 @@ Matte = tuple[Image, Image]
 class InputRoots(NamedTuple):
     """Where the files of the plan's locators are."""
 
-    backgrounds: Mapping[str, Path]
+    backgrounds: Mapping[str, Root]
     """Root of each dataset of photographs, by its name."""
     store: Path
     """The frame store."""
-    mattes: Path
+    mattes: Root
     """Root of the mattes' dataset, for foregrounds that are not in the store."""
 
 

@@ -1,12 +1,12 @@
 """The datasets of photographs: their names in the tables, and one name for each file of any of them."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.sources import Source
+from curation.storage import Root
 
 PLACES365 = "places365"
 PHOTOS = "photos"
@@ -35,7 +35,7 @@ def place_of(name: str, datasets: Mapping[str, object]) -> tuple[str, str]:
     return (dataset, locator) if colon and dataset in datasets and dataset != PLACES365 else (PLACES365, name)
 
 
-def reader(roots: Mapping[str, Path]) -> Callable[[str], bytes]:
+def reader(roots: Mapping[str, Root]) -> Callable[[str], bytes]:
     """Return what reads a file by the name that :func:`told` gave; it raises as :meth:`Source.read`.
 
     ``roots``: of each dataset, by its name.

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,15 @@ def content_id(data: bytes) -> str:
 
 def file_id(path: Path) -> str:
     """Hash a file without loading it whole; equals :func:`content_id` of its bytes."""
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
+        return stream_id(file)
+
+
+def stream_id(file: BinaryIO) -> str:
+    """Hash what is left of an open file without loading it whole; equals :func:`content_id` of its bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
     return digest.hexdigest()
 
 

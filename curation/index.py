@@ -16,6 +16,7 @@ from curation.known import listing, worth_keeping
 from curation.places365 import Record
 from curation.quality import measure
 from curation.sources import OversizeError, Source
+from curation.storage import Root, root_name
 from curation.tables import IMAGES, by_kind, part_length, to_arrow, write_table
 
 CHUNK = 500
@@ -64,7 +65,7 @@ class Dataset(NamedTuple):
 class IndexTask(NamedTuple):
     """One chunk of records, for a worker."""
 
-    root: Path
+    root: Root
     dataset: Dataset
     params: IndexParams
     records: tuple[Record, ...]
@@ -74,7 +75,7 @@ class IndexTask(NamedTuple):
 
 def tasks(
     records: Sequence[Record],
-    root: Path,
+    root: Root,
     dataset: Dataset,
     params: IndexParams,
     chunk: int | None = None,
@@ -99,7 +100,7 @@ def index_part(task: IndexTask, folder: Path) -> None:
     source = Source(task.root)
     rows = to_arrow(IMAGES, (index_image(record, source, task.dataset, task.params) for record in task.records))
     write_table(IMAGES, rows, folder / PART)
-    facts = worth_keeping(rows, listing(task.records), task.settled_ns, str(task.root.resolve()))
+    facts = worth_keeping(rows, listing(task.records), task.settled_ns, root_name(task.root))
     pq.write_table(facts, folder / KEPT)
 
 
@@ -136,7 +137,7 @@ def group_of(name: str, pattern: str | None) -> str | None:
     return match["group"] if match else None
 
 
-def require_images(statuses: Sequence[str], root: Path, expected: str, dataset: str = PLACES365) -> None:
+def require_images(statuses: Sequence[str], root: Root, expected: str, dataset: str = PLACES365) -> None:
     """Raise ValueError naming the root and what it should hold, unless at least one image of the dataset is ok."""
     if not statuses:
         raise ValueError(f"{dataset}.root: '{root}' has no images; expected {expected}")

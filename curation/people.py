@@ -16,6 +16,7 @@ from curation.detectors.observers import Observation, Observer
 from curation.identity import content_id, item_id
 from curation.images import MOST_MEGAPIXELS, Rgb, decode_rgb, max_bytes
 from curation.sources import Source
+from curation.storage import Root
 from curation.tables import PEOPLE, by_kind, part_length, write_table
 
 CHUNK = 200
@@ -45,12 +46,12 @@ class Target(NamedTuple):
 class DetectTask(NamedTuple):
     """One chunk of images, for a worker."""
 
-    root: Path
+    root: Root
     observer: ObserverSpec
     targets: tuple[Target, ...]
 
 
-def tasks(targets: Sequence[Target], root: Path, spec: ObserverSpec, chunk: int | None = None) -> dict[str, DetectTask]:
+def tasks(targets: Sequence[Target], root: Root, spec: ObserverSpec, chunk: int | None = None) -> dict[str, DetectTask]:
     """Cut targets into chunks; a key names observer and targets: new weights may wear an old name."""
     name = build_observer(spec).name
     chunk = chunk or part_length(len(targets), CHUNK)

@@ -1,13 +1,14 @@
 """Any folder of photographs, nested or flat, packed in tars or not -> image records."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from curation.places365 import Found, Record, list_files
+from curation.storage import Root
 
 EXPECTED = "photographs (.jpg, .png, ...), in folders or not, or a .tar of them"
 
 
-def find_photos(root: str | Path) -> Found:
+def find_photos(root: Root) -> Found:
     """Walk a folder and return every file in it; the scene is the first folder of its path, None where it lies flat.
 
     What cannot be an image comes with a reason. Raises FileNotFoundError for a root that is no folder.

@@ -4,11 +4,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from curation.sources import OversizeError, Source, locator_of
-from curation.storage import open_store
+from curation.storage import Root, open_store
 from curation.tarlist import list_tar
 
 CATEGORIES = "categories_places365.txt"
@@ -99,7 +99,7 @@ class File(NamedTuple):
     times: tuple[int, int] = (0, 0)
 
 
-def find_images(root: str | Path) -> Found:
+def find_images(root: Root) -> Found:
     """Walk a dataset's root and return every file in it with what its place tells.
 
     Official layouts: ``places365_standard/{train,val}/<scene>/``, ``data_large/<letter>/<scene, nested>/`` (also
@@ -123,7 +123,7 @@ def find_images(root: str | Path) -> Found:
     return Found(records, tuple(sorted(file.name for file in lists)), tuple(sorted(archives)))
 
 
-def list_files(root: str | Path) -> tuple[list[File], list[str]]:
+def list_files(root: Root) -> tuple[list[File], list[str]]:
     """Walk a root: every file, those in tars too, with a reason where it can be no image; and the tars' names.
 
     Raises FileNotFoundError for a root that is no folder.
@@ -195,7 +195,7 @@ def _objection(path: str) -> str | None:
     return f"not an image: {suffix} file" if suffix else "not an image: the name has no suffix"
 
 
-def _members(root: str | Path, path: str) -> Iterator[File]:
+def _members(root: Root, path: str) -> Iterator[File]:
     for member in list_tar(root, path):
         reason = member.reason or _objection(member.name)
         yield File(locator_of(path, member.offset, member.size), _legible(member.name), member.size, reason)

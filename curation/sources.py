@@ -7,11 +7,12 @@ name that itself looks like ``...#1+2``) becomes ``bytes:`` and the percent-enco
 
 import os
 import re
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from curation.storage import open_store
+from curation.storage import CutShortError, OversizeError, Root, open_store
+
+__all__ = ["OversizeError", "Place", "Source", "locator_of", "parse", "read_bytes"]
 
 ESCAPED = "bytes:"
 _SPAN = re.compile(r"(?P<path>.+)#(?P<offset>[0-9]+)\+(?P<size>[0-9]+)", re.DOTALL)
@@ -54,15 +55,11 @@ def parse(locator: str) -> Place:
     return Place(path, int(span["offset"]), int(span["size"])) if span else Place(path)
 
 
-class OversizeError(ValueError):
-    """More bytes than the caller allows; nothing of them was kept."""
-
-
 class Source:
     """Reads the files of one dataset. Holds no open file, so that it can be pickled to workers."""
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Root) -> None:
+        self._store = open_store(root)
 
     def read(self, locator: str, most: int | None = None) -> bytes:
         """Return all bytes behind a locator, at most ``most`` where that is given.
@@ -72,18 +69,14 @@ class Source:
         that lie in the dataset are followed: whoever laid out the folder may point elsewhere, a locator may not.
         """
         place = parse(locator)
-        with open_store(self.root).open(place.path) as file:
-            # Asked first: a wrong or huge size must not become an allocation of that size.
-            end = file.seek(0, os.SEEK_END)
-            offset, size = place.offset or 0, end if place.size is None else place.size
-            if most is not None and size > most:
-                raise OversizeError(f"{size} bytes, over {most}")
-            if offset + size > end:
-                raise ValueError(f"{locator}: the archive ends at byte {end}; it is cut short or was replaced")
-            file.seek(offset)
-            return file.read(size)
+        try:
+            return self._store.read(place.path, place.offset or 0, place.size, most)
+        except CutShortError as error:
+            raise ValueError(
+                f"{locator}: the archive ends at byte {error.end}; it is cut short or was replaced"
+            ) from error
 
 
-def read_bytes(root: str | Path, locator: str) -> bytes:
+def read_bytes(root: Root, locator: str) -> bytes:
     """Read one locator below a root; see :meth:`Source.read`."""
     return Source(root).read(locator)

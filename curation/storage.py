@@ -1,12 +1,21 @@
-"""Opening, listing and putting files, shaped after fsspec so that an object store needs no rewrite."""
+"""Opening, listing and putting files, in a folder of this machine or in an object store.
+
+How each makes a put count only when it is whole: a local folder by a temporary name, fsync and a rename;
+``s3://`` and ``gs://`` as :mod:`curation.objects` says.
+"""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+Root = str | Path
+"""Where a dataset lies: a local folder, or a URL, which stays a string, for a Path drops one of its slashes."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +40,59 @@ class _Folder(NamedTuple):
     above: frozenset[tuple[int, int]]
 
 
+class OversizeError(ValueError):
+    """More bytes than the caller allows; nothing of them was kept."""
+
+
+class StorageError(RuntimeError):
+    """A store does not answer. No OSError: one bad file is a row with a reason, a store that is gone is no such row."""
+
+
+class CutShortError(ValueError):
+    """A span leads past the end of its file."""
+
+    def __init__(self, name: str, end: int) -> None:
+        super().__init__(name, end)
+        self.name = name
+        self.end = end
+
+    def __str__(self) -> str:
+        return f"{self.name} ends at byte {self.end}; it is cut short or was replaced"
+
+
 class Store(Protocol):
     """What the project asks of any place that holds files."""
 
+    @property
+    def root(self) -> Root:
+        """The folder or the URL, without a user, as errors name it."""
+
     def open(self, path: str) -> BinaryIO:
         """Open a file for seeking reads. Raises FileNotFoundError."""
+
+    def read(self, path: str, offset: int = 0, size: int | None = None, most: int | None = None) -> bytes:
+        """Read ``size`` bytes from ``offset``, or all from there on, at most ``most`` where that is given.
+
+        Raises OversizeError for more than that, CutShortError where the file ends before, FileNotFoundError, OSError.
+        """
+
+    def size(self, path: str) -> int:
+        """Give a file's size in bytes. Raises FileNotFoundError."""
+
+    def exists(self, path: str) -> bool:
+        """Whether a file is there, whole."""
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """List all files below a prefix, sorted by path. Raises FileNotFoundError for a missing prefix."""
 
     def put(self, path: str, data: bytes) -> None:
         """Write a whole file; readers see the old file or the new one, never half of it."""
+
+    def put_file(self, path: str, source: Path) -> None:
+        """Write a whole file from a local one, as :meth:`put` does; it is never in memory at once."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file where it is there."""
 
 
 class LocalStore:
@@ -56,6 +107,28 @@ class LocalStore:
         if not target.is_file():  # opening a pipe would wait for ever
             raise FileNotFoundError(f"{target} is missing or not a regular file")
         return target.open("rb")
+
+    def read(self, path: str, offset: int = 0, size: int | None = None, most: int | None = None) -> bytes:
+        """Read a file, or a span of it; see :meth:`Store.read`."""
+        with self.open(path) as file:
+            # Asked first: a wrong or huge size must not become an allocation of that size.
+            end = file.seek(0, os.SEEK_END)
+            wanted = end - offset if size is None else size
+            if most is not None and wanted > most:
+                raise OversizeError(f"{wanted} bytes, over {most}")
+            if offset + wanted > end:
+                raise CutShortError(str(self.root / path), end)
+            file.seek(offset)
+            return file.read(wanted)
+
+    def size(self, path: str) -> int:
+        """Give a file's size in bytes. Raises FileNotFoundError, also for what is no regular file."""
+        with self.open(path) as file:
+            return file.seek(0, os.SEEK_END)
+
+    def exists(self, path: str) -> bool:
+        """Whether a regular file is there."""
+        return (self.root / path).is_file()
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """List all files below a prefix, sorted by path, following symbolic links to files and folders.
@@ -85,6 +158,15 @@ class LocalStore:
         """Write a whole file through a temporary name and a rename."""
         with writing(self.root / path) as temporary:
             temporary.write_bytes(data)
+
+    def put_file(self, path: str, source: Path) -> None:
+        """Copy a local file through a temporary name and a rename."""
+        with writing(self.root / path) as temporary:
+            shutil.copyfile(source, temporary)
+
+    def remove(self, path: str) -> None:
+        """Remove a file where it is there."""
+        (self.root / path).unlink(missing_ok=True)
 
 
 def _listed(folder: _Folder) -> Iterator[Entry | _Folder]:
@@ -120,12 +202,34 @@ def _is(entry: os.DirEntry[str], kind: str) -> bool:
         return False
 
 
-def open_store(url: str | Path) -> Store:
-    """Return the store behind a root. Only local folders so far; a URL is refused with what to do."""
+def is_remote(root: Root) -> bool:
+    """Whether a root is the URL of an object store, and no folder of this machine."""
+    return isinstance(root, str) and "://" in root and urlsplit(root).scheme != "file"
+
+
+def root_name(root: Root) -> str:
+    """One name for a root, however it was written: the URL, or the folder's absolute path."""
+    return str(root) if is_remote(root) else str(Path(root).resolve())
+
+
+def open_store(url: Root) -> Store:
+    """Return the store behind a root: a folder, ``file:///FOLDER``, ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``.
+
+    Endpoint and credentials come from the environment (AWS_ENDPOINT_URL, AWS_PROFILE, ...); ``s3://anonymous@BUCKET``
+    asks for public data without any. Connects to nothing yet. Raises ValueError for another URL, ImportError with the
+    line that installs what is missing.
+    """
     text = str(url)
-    if "://" in text:
-        raise ValueError(f"'{text}': only local folders can be read so far; mount or sync it and give the folder")
-    return LocalStore(text)
+    if "://" not in text:
+        return LocalStore(text)
+    if is_remote(text):
+        from curation.objects import ObjectStore
+
+        return ObjectStore(text)
+    parts = urlsplit(text)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise ValueError(f"'{text}': expected file:///FOLDER with three slashes")
+    return LocalStore(unquote(text.partition("://")[2].removeprefix("localhost")))
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 import os
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from curation.signatures import name_content
-from curation.storage import open_store
+from curation.storage import Root, open_store
 
 
 class Member(NamedTuple):
@@ -23,7 +22,7 @@ class Member(NamedTuple):
     """Why it cannot be read in place; None where it can."""
 
 
-def list_tar(root: str | Path, path: str) -> Iterator[Member]:
+def list_tar(root: Root, path: str) -> Iterator[Member]:
     """List a tar's members. Whatever stops the listing is a file of its own with that reason."""
     end = 0
     try:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from curation.storage import Root
 from pipelines.commands import (
     audit,
     browse,
@@ -86,16 +87,16 @@ def use_sample() -> None:
 
 @use_app.command("full")
 def use_full(
-    places365: Annotated[Path, typer.Option(help="Places365: holds data_large/, train/, val_large/ or .tar")],
-    videomatte: Annotated[Path, typer.Option(help="VideoMatte240K: holds train/ and test/, or fgr/, pha/")],
+    places365: Annotated[str, typer.Option(help="Places365: holds data_large/, train/, val_large/ or .tar")],
+    videomatte: Annotated[str, typer.Option(help="VideoMatte240K: holds train/ and test/, or fgr/, pha/")],
     published: Annotated[
         bool, typer.Option("--published", help="Perturb as Background Matting V2's own training did")
     ] = False,
     photos: Annotated[
-        Path | None, typer.Option(help="More backgrounds: any folder of photographs, larger than Places365's")
+        str | None, typer.Option(help="More backgrounds: any folder of photographs, larger than Places365's")
     ] = None,
 ) -> None:
-    """Use the real datasets.
+    """Use the real datasets: folders, or URLs such as s3://BUCKET/places365.
 
     The roots go into the git-ignored paths.yaml. Next: `cleanplate scan`, `cleanplate estimate`, `dvc repro`.
     """
@@ -170,7 +171,7 @@ def _scan_extra(name: str, root: Path, rehash: bool) -> None:
     _scan(name, root, SCANS / f"extra-{name}.parquet", rehash, digest, f"extra.{name}.digest")
 
 
-def _scan(name: str, root: Path, cache: Path, rehash: bool, before: str | None, key: str) -> None:
+def _scan(name: str, root: Root, cache: Path, rehash: bool, before: str | None, key: str) -> None:
     from pipelines.presets import set_value
     from pipelines.scan import Listing, record
     from pipelines.scan import scan as walk

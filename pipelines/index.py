@@ -16,6 +16,7 @@ from curation.index import KEPT, PART, Dataset, IndexTask, index_part, require_i
 from curation.known import KEPT_SCHEMA, Known, kept_of, known_images, listing
 from curation.photos import find_photos
 from curation.places365 import Found, Record, find_images
+from curation.storage import Root, root_name
 from curation.tables import IMAGES, by_kind, join_tables, write_table
 from pipelines import kept
 from pipelines.engine import run_parts
@@ -29,7 +30,7 @@ SETTLED_NS = 3_000_000_000
 log = logging.getLogger("cleanplate.index")
 
 
-FIND: dict[str, tuple[Callable[[Path], Found], str]] = {
+FIND: dict[str, tuple[Callable[[Root], Found], str]] = {
     PLACES365: (find_images, places365.EXPECTED),
     PHOTOS: (find_photos, photos.EXPECTED),
 }
@@ -49,7 +50,7 @@ def body(stage: Stage) -> None:
         records, listed = _find(name, root)
         info = getattr(stage.params.data, name)
         dataset = Dataset(name, info.licence, info.source)
-        held = KEPT_SCHEMA.empty_table() if earlier is None else kept_of(earlier, str(root.resolve()))
+        held = KEPT_SCHEMA.empty_table() if earlier is None else kept_of(earlier, root_name(root))
         known.append(known_images(listed, held, *dataset))
         fresh = [records[row] for row in known[-1].todo]
         del records, listed, held
@@ -80,7 +81,7 @@ def body(stage: Stage) -> None:
     stage.write_metrics(metrics)
 
 
-def _find(name: str, root: Path) -> tuple[list[Record], pa.Table]:
+def _find(name: str, root: Root) -> tuple[list[Record], pa.Table]:
     log.info("%s: listing %s", name, root)
     found = FIND[name][0](root)
     log.info("%d files, lists read: %s", len(found.records), ", ".join(found.lists) or "none")

@@ -1,4 +1,7 @@
-"""Where raw data and weights are: roots differ from person to person, so they live in a git-ignored file."""
+"""Where raw data and weights are: roots differ from person to person, so they live in a git-ignored file.
+
+A raw dataset's root is a folder, relative to that file or not, ``file:///FOLDER``, or the URL of an object store.
+"""
 
 import os
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from curation.storage import LocalStore, Root, open_store
 from pipelines.params import Params
 
 PATHS = "paths.yaml"
@@ -14,15 +18,15 @@ WEIGHTS = Path(".weights")
 
 
 class Roots(NamedTuple):
-    """The folders of the raw datasets."""
+    """The folders, or URLs, of the raw datasets."""
 
-    places365: Path
-    videomatte: Path
-    photos: Path | None = None
+    places365: Root
+    videomatte: Root
+    photos: Root | None = None
     """A second dataset of photographs; None where data.photos is null."""
 
     @property
-    def backgrounds(self) -> dict[str, Path]:
+    def backgrounds(self) -> dict[str, Root]:
         """The root of each dataset of photographs, by its name in the tables."""
         return {name: root for name, root in (("places365", self.places365), ("photos", self.photos)) if root}
 
@@ -42,7 +46,8 @@ def find_paths_file(start: Path | None = None) -> Path | None:
 def roots(params: Params) -> Roots:
     """Return the dataset roots for these parameters.
 
-    Raises FileNotFoundError naming the file or the missing key and the command that writes it.
+    Raises FileNotFoundError naming the file or the missing key and the command that writes it, ValueError for a URL of
+    another kind, ImportError with what installs the one that is missing. Asks no object store anything.
     """
     if params.data.preset == "sample":
         return Roots(SAMPLE / "places365", SAMPLE / "videomatte")
@@ -56,10 +61,19 @@ def roots(params: Params) -> Roots:
     return Roots(first, mattes, second)
 
 
-def _root(file: Path, values: dict[str, str], name: str, hint: str) -> Path:
+def _root(file: Path, values: dict[str, str], name: str, hint: str) -> Root:
     if not values.get(name):
         raise FileNotFoundError(f"{file}: no '{name}'; {hint}")
-    root = Path(values[name]).expanduser()
+    text = str(values[name])
+    if "://" in text:
+        try:
+            store = open_store(text)
+        except (ValueError, ImportError) as error:
+            raise type(error)(f"{file}: {name}: {error}") from error
+        if not isinstance(store, LocalStore):
+            return text  # whether it is there, its first listing tells
+        text = str(store.root)
+    root = Path(text).expanduser()
     if not root.is_absolute():
         root = file.parent / root
     if not root.is_dir():

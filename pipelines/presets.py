@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from curation.storage import writing
+from curation.storage import LocalStore, Root, open_store, writing
 from pipelines.params import PARAMS, parse
 from pipelines.paths import PATHS, extra_roots, testset_folders
 
@@ -78,22 +78,33 @@ def use(name: Preset, path: Path = PARAMS, photos: bool = False) -> list[Change]
     return [Change(k, before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)]
 
 
-def write_roots(places365: Path, videomatte: Path, path: Path = Path(PATHS), photos: Path | None = None) -> None:
-    """Write paths.yaml. Raises FileNotFoundError naming a root that is not a folder, ValueError for one given twice."""
+def write_roots(places365: Root, videomatte: Root, path: Path = Path(PATHS), photos: Root | None = None) -> None:
+    """Write paths.yaml; a root is a folder or a URL.
+
+    Raises FileNotFoundError naming a root that is not a folder, ValueError for one given twice or a URL that cannot be
+    read, ImportError with what installs what reads it.
+    """
     given = {"places365": places365, "videomatte": videomatte, "photos": photos}
-    roots = {name: root for name, root in given.items() if root is not None}
-    for name, root in roots.items():
-        if not root.is_dir():
-            raise FileNotFoundError(f"--{name}: '{root}' is not a folder; give the dataset's own folder")
-    if photos is not None and _one_in_the_other(photos.resolve(), places365.resolve()):
+    roots = {name: None if root is None else _given(name, root) for name, root in given.items()}
+    if roots["photos"] and roots["places365"] and _one_in_the_other(roots["photos"], roots["places365"]):
         raise ValueError(
             f"--photos: '{photos}' and Places365's folder hold each other; every photograph would come twice"
         )
-    _write_paths({name: None if root is None else str(root.resolve()) for name, root in given.items()}, path)
+    _write_paths(roots, path)
 
 
-def _one_in_the_other(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _given(name: str, root: Root) -> str:
+    store = open_store(root)
+    if not isinstance(store, LocalStore):
+        return str(root)  # with its user, who says how to ask
+    if not store.root.is_dir():
+        raise FileNotFoundError(f"--{name}: '{root}' is not a folder; give the dataset's own folder")
+    return str(store.root.resolve())
+
+
+def _one_in_the_other(one: str, other: str) -> bool:
+    first, second = (str(open_store(root).root).rstrip("/") + "/" for root in (one, other))
+    return first.startswith(second) or second.startswith(first)
 
 
 def _kind(text: str) -> str:

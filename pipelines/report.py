@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from curation.storage import writing
+from curation.storage import StorageError, writing
 from pipelines.page.build import pages
 from pipelines.params import PARAMS
 from pipelines.paths import roots
@@ -16,7 +16,12 @@ def body(stage: Stage) -> None:
     except FileNotFoundError as error:  # a teammate who pulled the outputs has no raw data
         log.warning("%s; the report shows no photographs", error)
         photographs = None
-    html, card = pages(stage.params, Path("data"), METRICS, photographs, PARAMS.read_text(encoding="utf-8"))
+    words = PARAMS.read_text(encoding="utf-8")
+    try:
+        html, card = pages(stage.params, Path("data"), METRICS, photographs, words)
+    except StorageError as error:
+        log.warning("%s; the report shows no photographs", error)
+        html, card = pages(stage.params, Path("data"), METRICS, None, words)
     for name, text in (("report.html", html), ("model_card.md", card)):
         whole, out = stage.work.folder / name, Path("report") / name
         with writing(whole) as temporary:

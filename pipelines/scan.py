@@ -21,9 +21,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.identity import file_id, item_id
+from curation.identity import item_id, stream_id
 from curation.sources import locator_of
-from curation.storage import LocalStore, writing
+from curation.storage import Root, Store, open_store, writing
 
 SCHEMA = pa.schema(
     [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("content", pa.string())],
@@ -48,7 +48,7 @@ class Listing(NamedTuple):
     """The listing, for :func:`record`."""
 
 
-def scan(root: Path, cache: Path, rehash: bool = False, agreed: str | None = None) -> Iterator[int | Listing]:
+def scan(root: Root, cache: Path, rehash: bool = False, agreed: str | None = None) -> Iterator[int | Listing]:
     """Walk a dataset (stat only) against the listing of the last scan in ``cache``; ``agreed`` is the digest in use.
 
     Yields the running count of files now and then, and the :class:`Listing` last. Hand that to :func:`record` once
@@ -61,7 +61,8 @@ def scan(root: Path, cache: Path, rehash: bool = False, agreed: str | None = Non
     rows: dict[str, list[str | int | None]] = {name: [] for name in SCHEMA.names}
     suspicious: list[str] = []
     added = changed = met = in_place = 0
-    for entry in LocalStore(root).list():
+    store = open_store(root)
+    for entry in store.list():
         path = locator_of(entry.path)
         old = place.get(path)
         time, content = entry.mtime_ns, None
@@ -74,7 +75,7 @@ def scan(root: Path, cache: Path, rehash: bool = False, agreed: str | None = Non
             else:
                 content = contents[old].as_py()
                 if times[old] != entry.mtime_ns:
-                    now = _hash(root / entry.path) if rehash else None
+                    now = _hash(store, entry.path) if rehash else None
                     if now is None:
                         suspicious.append(path)
                         time = times[old]  # when it was last trusted, so that it stays suspicious until rehashed
@@ -94,9 +95,9 @@ def scan(root: Path, cache: Path, rehash: bool = False, agreed: str | None = Non
     yield Listing(digest, table.num_rows, total, added, len(place) - met, changed, suspicious, table)
 
 
-def tree_digest(root: Path) -> str:
+def tree_digest(root: Root) -> str:
     """The base of a folder's digest, from names and sizes alone."""
-    return _base((locator_of(entry.path), entry.size) for entry in LocalStore(root).list())
+    return _base((locator_of(entry.path), entry.size) for entry in open_store(root).list())
 
 
 def record(listing: Listing, cache: Path) -> None:
@@ -116,9 +117,10 @@ def _read(cache: Path) -> pa.Table:
     return SCHEMA.empty_table()
 
 
-def _hash(path: Path) -> str | None:
+def _hash(store: Store, path: str) -> str | None:
     try:
-        return file_id(path)
+        with store.open(path) as file:
+            return stream_id(file)
     except OSError:
         return None
 

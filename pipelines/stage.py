@@ -17,14 +17,14 @@ from typing import Any, NoReturn, TypeVar
 
 import psutil
 
-from curation.storage import writing
+from curation.storage import StorageError, writing
 from pipelines.engine import PartError, PartFunction, asked_engine, run_parts
 from pipelines.params import Params, load
 from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder
 
 LOGS = Path("logs")
 METRICS = Path("metrics")
-EXPECTED = (PartError, BusyError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
+EXPECTED = (PartError, BusyError, StorageError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
 
 EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors"), "ray": ("ray",)}
 

@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 import pipelines  # noqa: F401  (switches telemetry off before anything else is imported)
+from tests.objects_world import S3, point_at, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
@@ -103,3 +104,17 @@ def yolox_file(tmp_path: Path) -> Callable[..., Path]:
         return write_yolox(tmp_path / f"{name}.onnx", sides, person)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """A real S3 API on localhost, one for all tests of a process."""
+    with serving() as world:
+        yield world
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """That server, as what ``s3://`` means here and in child processes: ``s3.bucket()`` gives a URL to write to."""
+    point_at(s3_server, monkeypatch)
+    return s3_server

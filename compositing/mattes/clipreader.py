@@ -108,9 +108,7 @@ def _by_stem(name: str, layer: Layer) -> dict[str, str]:
 
 def _read_image(store: Store, name: str, path: str) -> Image:
     try:
-        with store.open(path) as file:
-            data = file.read()
-        return decode_rgb(data)
+        return decode_rgb(store.read(path))
     except (OSError, ValueError) as error:
         raise FrameError(f"{name}: {path}: {error}") from error
 

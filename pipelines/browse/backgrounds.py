@@ -11,6 +11,7 @@ from curation.datasets import place_of, with_names
 from curation.decisions import read_decisions
 from curation.identity import file_id
 from curation.sources import Source
+from curation.storage import Root, is_remote
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
 from pipelines.browse import review, session, views
 from pipelines.browse.scores import best_scores, thresholds
@@ -35,7 +36,7 @@ def serve(port: int, open_browser: bool, limit: int | None = None) -> None:
 
 
 def load_dataset(
-    data: Path, folders: Mapping[str, Path], params: Params, decisions: Path, limit: int | None = None
+    data: Path, folders: Mapping[str, Root], params: Params, decisions: Path, limit: int | None = None
 ) -> Any:
     """Return the persistent FiftyOne dataset for the tables in ``data``; rebuilt where a table changed.
 
@@ -67,7 +68,7 @@ def load_dataset(
     return dataset
 
 
-def _build(fo: Any, tables: list[pd.DataFrame], folders: Mapping[str, Path], params: Params, limit: int | None) -> Any:
+def _build(fo: Any, tables: list[pd.DataFrame], folders: Mapping[str, Root], params: Params, limit: int | None) -> Any:
     """A new dataset under a name of its own: a build that is killed leaves the old one, and its review, alone."""
     images, people, verdicts = tables
     name = f"{NAME} (in the making)"
@@ -102,7 +103,7 @@ def _measure(dataset: Any, params: Params) -> None:
 
 def _samples(
     fo: Any, images: pd.DataFrame, people: pd.DataFrame, verdicts: pd.DataFrame, scores: pd.DataFrame,
-    folders: Mapping[str, Path], limit: int | None,
+    folders: Mapping[str, Root], limit: int | None,
 ) -> Iterator[Any]:  # fmt: skip
     groups = {locator: locator for locator in verdicts["duplicate_of"].dropna()}
     groups |= dict(verdicts[["locator", "duplicate_of"]].dropna().itertuples(index=False))
@@ -149,19 +150,20 @@ def _detections(fo: Any, found: pd.DataFrame | None) -> list[Any]:
     ]
 
 
-def _media(row: dict[str, Any], folders: Mapping[str, Path]) -> Path:
-    """The image's own file; a copy for a member of a tar; a card with the reason for what cannot be shown."""
+def _media(row: dict[str, Any], folders: Mapping[str, Root]) -> Path:
+    """The image's own file; a copy of what is packed or in a store; a card with the reason for what cannot be shown."""
     name = str(row["locator"])
     dataset, locator = place_of(name, folders)
-    if row["status"] == "ok" and "#" not in locator:
-        return (folders[dataset] / locator).resolve()
+    root = folders[dataset]
+    if row["status"] == "ok" and "#" not in locator and not is_remote(root):
+        return (Path(root) / locator).resolve()
     media = session.FOLDER.resolve() / "media"
     media.mkdir(parents=True, exist_ok=True)
     file = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
     if row["status"] == "ok":
         copy = media / f"{file}.jpg"
         if not copy.exists():
-            copy.write_bytes(Source(folders[dataset]).read(locator))
+            copy.write_bytes(Source(root).read(locator))
         return copy
     card = media / f"{file}.png"
     if not card.exists():

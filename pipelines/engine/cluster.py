@@ -134,7 +134,7 @@ class RayPool:
         except errors.RayError as error:
             if isinstance(error, errors.RaySystemError):
                 raise
-            return Ended(tried, lost=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            return Ended(tried, lost=f"{type(error).__name__}: {str(error).partition('. ')[0]}")
         if outcome.error is None:
             _require_seen(tried, machine)
         return Ended(tried, *outcome)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from compositing.tables import FRAMES, PLAN
 from curation.datasets import reader, with_names
+from curation.storage import Root
 from curation.tables import IMAGES, PEOPLE, VERDICTS, read_table
 from pipelines.page import modelcard, provenance, template, training
 from pipelines.page.backgrounds import borderline, gallery, histograms
@@ -29,7 +30,7 @@ SHOWN = (
 
 
 def pages(
-    params: Params, data: Path, metrics: Path, roots: Mapping[str, Path] | None, params_text: str
+    params: Params, data: Path, metrics: Path, roots: Mapping[str, Root] | None, params_text: str
 ) -> tuple[str, str]:
     """Return the whole report as one self-contained HTML page, and the model card as Markdown.
 
@@ -86,7 +87,7 @@ def pages(
     return report, modelcard.text(params, found, shared)
 
 
-def curation_page(params: Params, data: Path, roots: Mapping[str, Path] | None) -> str:
+def curation_page(params: Params, data: Path, roots: Mapping[str, Root] | None) -> str:
     """Return what curation did as one self-contained HTML page; it needs no more than the curation stages made.
 
     ``roots`` as for :func:`pages`. Raises as :func:`curation.tables.read_table`.
@@ -104,7 +105,7 @@ def curation_page(params: Params, data: Path, roots: Mapping[str, Path] | None) 
 
 
 def _backgrounds(
-    verdicts: pd.DataFrame, people: pd.DataFrame, roots: Mapping[str, Path] | None, params: Params
+    verdicts: pd.DataFrame, people: pd.DataFrame, roots: Mapping[str, Root] | None, params: Params
 ) -> dict[str, Any]:
     shown, curate = params.report, params.curate
     read = reader(roots) if roots else _not_at_hand

@@ -1,4 +1,6 @@
+import pickle
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ from compositing.inputs import InputError, InputRoots, Inputs
 from compositing.plan.planrows import PlanRows, needed_frames
 from curation.identity import content_id
 from tests.compositing.composite_world import make_world, photograph, plan_params
+from tests.objects_world import S3
 
 
 @pytest.fixture
@@ -84,3 +87,18 @@ def test_a_dataset_without_a_root_is_named(given):
     row, inputs, _ = given
     with pytest.raises(InputError, match=r"dataset 'flickr' \(known: photos, places365\); name it in paths.yaml"):
         inputs.load(row | {"dataset": "flickr"})
+
+
+def test_photographs_and_mattes_in_an_object_store_are_the_same(tmp_path: Path, s3: S3) -> None:
+    world = make_world(tmp_path)
+    plan = PlanRows(world.plan).read("test")
+    places = {name: s3.fill(f"{s3.bucket()}/{name}", Path(root)) for name, root in world.roots.backgrounds.items()}
+    mattes = s3.fill(s3.bucket(), Path(world.roots.mattes))
+    frames = needed_frames(world.frames, plan)
+    here = Inputs(world.roots, frames)
+    there = pickle.loads(pickle.dumps(Inputs(InputRoots(places, world.roots.store, mattes), frames)))
+    for row in plan.to_pylist()[:2]:
+        for ours, theirs in zip(here.load(row), there.load(row), strict=True):
+            assert np.array_equal(ours, theirs) if ours is not None else theirs is None
+    with pytest.raises(InputError, match=r"composite .*: s3://made-\d+/places365/none.png: there is no such object"):
+        there.load(plan.to_pylist()[0] | {"locator": "none.png"})

@@ -82,7 +82,7 @@ def test_what_came_and_went_leaves_the_digest_of_a_fresh_scan(tree, tmp_path):
 def test_only_suspicious_files_are_read_and_what_was_read_is_remembered(tree, tmp_path, monkeypatch):
     cache = tmp_path / "scan.parquet"
     read = []
-    monkeypatch.setattr(scanning, "file_id", lambda path: read.append(path.name) or path.read_text())
+    monkeypatch.setattr(scanning, "stream_id", lambda file: read.append(Path(file.name).name) or file.read().decode())
     listing(tree, cache, rehash=True)
     assert read == []
     os.utime(tree / "a.x", ns=(1, 1))
@@ -126,10 +126,10 @@ def test_a_suspicious_file_that_cannot_be_read_stays_suspicious(tree, tmp_path, 
     listing(tree, cache)
     os.utime(tree / "a.x", ns=(1, 1))
 
-    def locked(path):
-        raise PermissionError(path)
+    def locked(file):
+        raise PermissionError(file)
 
-    monkeypatch.setattr(scanning, "file_id", locked)
+    monkeypatch.setattr(scanning, "stream_id", locked)
     assert listing(tree, cache, rehash=True).suspicious == ["a.x"]
 
 
