@@ -5,6 +5,7 @@ depend on the code that renders: a refactoring that changes no shard does not tr
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from compositing.shards.live import PlanReader
 from compositing.shards.reader import ShardReader
 from compositing.tables import PLAN as TABLE_OF_PLAN
 from curation.identity import file_id, item_id
+from curation.storage import Root, is_remote, open_store
 from curation.tables import check_table
 from pipelines.params import Params
 from pipelines.paths import extra_root, roots
@@ -34,10 +36,19 @@ SHARDS, TABLE = Path("data/shards"), Path("data/shards.parquet")
 def open_reader(params: Params, train: TrainParams, set_name: str) -> ShardReader | PlanReader:
     """The samples of a set, as ``train.data`` says. Raises FileNotFoundError naming what is missing."""
     if train.data == "shards":
-        return ShardReader(SHARDS, TABLE, set_name)
+        return ShardReader(shard_root(), TABLE, set_name)
     raw = roots(params)
     inputs = InputRoots(raw.backgrounds, FRAME_STORE, raw.videomatte)
     return PlanReader(PLAN, FRAMES, inputs, set_name, fgr_quality=params.render.fgr_quality)
+
+
+def shard_root() -> Root:
+    """Where the shards are: $CLEANPLATE_SHARDS, the URL of an object store or a folder, or ``data/shards``.
+
+    Never a parameter, for it changes no byte: data/shards.parquet says what they are.
+    """
+    named = os.environ.get("CLEANPLATE_SHARDS")
+    return SHARDS if not named else named if is_remote(named) else open_store(named).root
 
 
 def open_training(params: Params, train: TrainParams, set_name: str) -> "Reader":

@@ -1,6 +1,7 @@
 """An S3 API on this machine, for tests: moto's server, without any network."""
 
 import itertools
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -98,6 +99,7 @@ def serving() -> Iterator[S3]:
     pytest.importorskip("s3fs", reason="pip install 'cleanplate[s3]'")
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     world = S3(server)

@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from compositing.shards.remote import RemoteFiles
 
 GROUP = 16
 """Samples in a row group: what has to be read for one of them."""
@@ -50,17 +52,19 @@ def write_parquet(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]
 class ParquetFiles:
     """The Parquet shards of a folder, opened when first read. Picklable, safe to use from threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remote: RemoteFiles | None = None) -> None:
+        """``remote``: read them from there, and not from the folder."""
         self.folder = folder
+        self.remote = remote
         self._files: dict[str, pq.ParquetFile] = {}
         self._groups: dict[tuple[str, int, tuple[str, ...]], pa.Table] = {}
         self._lock = threading.Lock()
 
-    def __getstate__(self) -> dict[str, Path]:
-        return {"folder": self.folder}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "remote": self.remote}
 
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def read(self, shard: str, row_group: int, row: int, members: Iterable[str]) -> dict[str, bytes]:
         """Read members of one sample. Raises FileNotFoundError, or ValueError where the shard is damaged."""
@@ -85,7 +89,7 @@ class ParquetFiles:
     def _file(self, shard: str) -> pq.ParquetFile:
         file = self._files.pop(shard, None)
         if file is None:
-            file = pq.ParquetFile(self.folder / shard)
+            file = pq.ParquetFile(self.folder / shard if self.remote is None else self.remote.open(shard))
         self._files[shard] = file
         if len(self._files) > OPEN_FILES:
             self._files.pop(next(iter(self._files))).close()

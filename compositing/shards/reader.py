@@ -13,9 +13,13 @@ from pydantic import Field
 from compositing.codec import Image, decode_grey_layer, decode_rgb_layer
 from compositing.shards.parquet import ParquetFiles
 from compositing.shards.places import Places
+from compositing.shards.rangecache import RangeCache, default_cache
+from compositing.shards.remote import RemoteFiles, Span, Traffic, check_published
 from compositing.shards.tar import TarFiles
 from compositing.tables import LAYERS
 from curation.config import Section
+from curation.identity import file_id
+from curation.storage import Root, is_remote
 
 
 class RenderParams(Section):
@@ -88,13 +92,25 @@ class ShardReader:
     Raises FileNotFoundError for a missing table or folder, ValueError where no sample fits.
     """
 
-    def __init__(self, shards: Path, table: Path, set_name: str, where: Mapping[str, str] | None = None) -> None:
-        self.shards = Path(shards)
+    def __init__(
+        self,
+        shards: Root,
+        table: Path,
+        set_name: str,
+        where: Mapping[str, str] | None = None,
+        cache: RangeCache | None = None,
+    ) -> None:
+        """``cache``: what keeps ranges of shards in an object store; None: this machine's own."""
         self.set_name = set_name
-        if not self.shards.is_dir():
+        self._remote: RemoteFiles | None = None
+        self.shards = Path(str(shards))
+        if is_remote(shards):
+            check_published(str(shards), table)
+            self._remote = RemoteFiles(str(shards), file_id(table), cache or default_cache())
+        elif not self.shards.is_dir():
             raise FileNotFoundError(f"{self.shards} is missing; run 'dvc repro render' or 'dvc pull' to get the shards")
         self._tars = TarFiles(self.shards)
-        self._parquets = ParquetFiles(self.shards)
+        self._parquets = ParquetFiles(self.shards, self._remote)
         self._places = Places(table, set_name)
         if where:
             name = f"{table}: set '{set_name}'"
@@ -122,7 +138,32 @@ class ShardReader:
         if not self._places.in_tar:
             return self._parquets.read(shard, int(at["row_group"]), int(at["row"]), members)
         offset, size = at["offset"].tolist(), at["size"].tolist()
+        if self._remote is not None:
+            wanted = tuple(members)
+            span = self._span(position, wanted)
+            data = memoryview(self._remote.read(*span))
+            begin = [place - span.offset for place in offset]
+            return {m: bytes(data[begin[i] : begin[i] + size[i]]) for m in wanted for i in (LAYERS.index(m),)}
         return {m: self._tars.read(shard, offset[i], size[i]) for m in members for i in (LAYERS.index(m),)}
+
+    def _span(self, position: int, members: Iterable[str]) -> Span:
+        """What is asked for to read members of a sample: all of it, for they lie together, or its recipe alone."""
+        at = self._places.at(position)
+        offset, size = at["offset"].tolist(), at["size"].tolist()
+        chosen = [LAYERS.index(m) for m in members]
+        if len(chosen) > 1:
+            chosen = list(range(len(LAYERS)))
+        first, stop = min(offset[i] for i in chosen), max(offset[i] + size[i] for i in chosen)
+        return Span(self._places.shard(position), first, stop - first)
+
+    def prefetch(self, positions: Iterable[int]) -> None:
+        """Begin to fetch the samples at some positions that will be read soon; nothing to do for local shards."""
+        if self._remote is not None and self._places.in_tar:
+            self._remote.prefetch(self._span(position, LAYERS) for position in positions)
+
+    def traffic(self) -> Traffic | None:
+        """What reading from an object store took so far, in all processes; None for local shards."""
+        return None if self._remote is None else self._remote.traffic()
 
     def read(self, position: int, recipe: bool = True) -> Sample:
         """Read and decode the sample at a position, 0 to len - 1.
@@ -133,10 +174,11 @@ class ShardReader:
         try:
             return decode_sample(members, recipe)
         except ValueError as error:
-            shard = self.shards / self._places.shard(position)
-            raise ValueError(
-                f"{shard}: {self.key(position)}.{error}; get it again with 'dvc checkout -f' or 'dvc repro -f render'"
-            ) from error
+            mend = "get it again with 'dvc checkout -f' or 'dvc repro -f render'"
+            if self._remote is not None:
+                mend = "put the shards of this render there again"
+            shard = f"{self.shards if self._remote is None else self._remote.url}/{self._places.shard(position)}"
+            raise ValueError(f"{shard}: {self.key(position)}.{error}; {mend}") from error
 
     def recipes(self) -> pd.DataFrame:
         """All recipes in the order of positions, one row a sample; no image is decoded."""

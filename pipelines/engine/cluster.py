@@ -6,7 +6,9 @@ again by :mod:`pipelines.engine.loop`, as on one machine, and not by Ray.
 
 import os
 import platform
+import secrets
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,8 +19,11 @@ from pipelines.engine.loop import Ended, Try
 from pipelines.engine.making import Outcome, PartError, PartFunction, attempt, single_threaded
 
 ADDRESS = "RAY_ADDRESS"
+AUTH = {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
 STORE_BYTES = 80 * 10**6
 """Ray's smallest object store is a little smaller."""
+STARTS = 3
+"""A busy machine misses the 30 seconds that Ray gives its own processes to start."""
 QUEUED = 2
 """Tries that wait or run, for each core of the cluster."""
 SIZE_SECONDS = 10.0
@@ -33,6 +38,8 @@ class RayPool:
     """
 
     def __init__(self, function: PartFunction[Any], parts: Path, workers: int) -> None:
+        if not os.environ.get(ADDRESS):
+            _lock_own()
         import ray
 
         self.ray = ray
@@ -59,26 +66,37 @@ class RayPool:
             ) from error
 
     def _begin(self, workers: int) -> None:
-        self.temporary = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
-        self.ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="WARNING",
-            object_store_memory=STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=self.temporary,  # a short path: Ray's sockets lie in it
-        )
+        for left in reversed(range(STARTS)):
+            self.temporary = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
+            try:
+                self.ray.init(
+                    address="local",
+                    num_cpus=workers,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="WARNING",
+                    object_store_memory=STORE_BYTES,
+                    _temp_dir=self.temporary,  # a short path: Ray's sockets lie in it
+                )
+                return
+            except Exception as error:  # it raises plain ones
+                self._end_own()
+                if not left:
+                    raise PartError(
+                        f"Ray does not start here ({error}); unset CLEANPLATE_ENGINE to do without"
+                    ) from error
+
+    def _end_own(self) -> None:
+        self.ray.shutdown()
+        if self.temporary:
+            shutil.rmtree(self.temporary, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self.own:
-            self.ray.shutdown()
-        if self.temporary:
-            shutil.rmtree(self.temporary, ignore_errors=True)
+            self._end_own()
 
     def free(self) -> int:
         """Tries that may be added; a cluster grows and shrinks."""
@@ -116,7 +134,7 @@ class RayPool:
         except errors.RayError as error:
             if isinstance(error, errors.RaySystemError):
                 raise
-            return Ended(tried, lost=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            return Ended(tried, lost=f"{type(error).__name__}: {str(error).partition('. ')[0]}")
         if outcome.error is None:
             _require_seen(tried, machine)
         return Ended(tried, *outcome)
@@ -126,6 +144,16 @@ class RayPool:
         for reference in [each for each, other in self.running.items() if other == tried]:
             del self.running[reference]
             self.ray.cancel(reference, force=True)
+
+
+def _lock_own() -> None:
+    """Give a Ray of this machine alone a token of its own: its ports listen on all interfaces.
+
+    Left to itself, Ray writes one into the home folder, or, in older versions, takes none. It reads these as it is
+    imported.
+    """
+    if "ray" not in sys.modules and not AUTH & os.environ.keys():
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 
 
 def _make(function: PartFunction[Any], task: Any, tried: Try, folder: Path) -> tuple[Outcome, str]:

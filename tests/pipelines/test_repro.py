@@ -177,7 +177,6 @@ def test_a_stage_that_dvc_did_not_record_is_not_done_again(project):
 
 
 SHARED = {
-    "detect": (["data/people.parquet"], "data/people.parquet"),
     "mattes": (["data/frames.parquet", "data/frames/*.tar"], "data/frames"),
     "render": (["data/shards.parquet", "data/shards/*/*.tar"], "data/shards"),
 }
@@ -198,10 +197,9 @@ def test_shares_of_a_stage_give_the_bytes_of_one_run(project, tmp_path, stage):
     whole, shared = digests(), tmp_path / "shared"
     assert whole
     try:
-        remove = shutil.rmtree if (project / published).is_dir() else Path.unlink
-        remove(project / published)
+        shutil.rmtree(project / published)
         before = f"CLEANPLATE_WORK={shared}"
-        sh(project, "env", before, "CLEANPLATE_WORKERS=3", "cleanplate", stage, "--part", "2/2")
+        sh(project, "env", before, "CLEANPLATE_WORKERS=2", "cleanplate", stage, "--part", "2/2")
         second = made()
         sh(project, "env", before, "CLEANPLATE_WORKERS=1", "cleanplate", stage, "--part", "1/2")
         first = made() - second
@@ -210,8 +208,7 @@ def test_shares_of_a_stage_give_the_bytes_of_one_run(project, tmp_path, stage):
         written = {part: part.stat().st_mtime_ns for part in made()}
         sh(project, "env", before, "dvc", "repro", "--force", "--single-item", stage)
         assert digests() == whole
-        assert {part: part.stat().st_mtime_ns for part in written} == written
-        assert stage == "detect" or made() == set(written)  # what could not be looked at is told anew
+        assert {part: part.stat().st_mtime_ns for part in made()} == written
     finally:
         sh(project, "git", "checkout", "-q", "dvc.lock", "metrics")
         sh(project, "dvc", "checkout", "--force")

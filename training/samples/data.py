@@ -4,8 +4,10 @@ Which samples a step sees, and how they are flipped and cropped, hangs on (seed,
 number of loader processes, not on what ran before. A run that was killed goes on at any step with the same batches.
 """
 
+import logging
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -17,8 +19,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from compositing.shards.reader import Sample
+from compositing.shards.remote import Traffic
 from curation.identity import rng
 from training.devices.interrupt import outlive_signals
+
+log = logging.getLogger("cleanplate.train")
 
 
 class Reader(Protocol):
@@ -36,6 +41,17 @@ class Weighted(Protocol):
 
     def weights(self, position: int) -> tuple[float, float]:
         """Weight of a sample's loss, and of the foreground's term in it."""
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A reader whose samples may come from far away, which begins to fetch before it is asked for each."""
+
+    def prefetch(self, positions: Iterable[int]) -> None:
+        """Begin to fetch samples that will be read soon."""
+
+    def traffic(self) -> Traffic | None:
+        """What fetching took so far, in all processes; None where nothing is fetched."""
 
 
 class Draw(NamedTuple):
@@ -214,6 +230,12 @@ class Crops(Dataset[tuple[Any, ...]]):
         self.reader = reader
         self.seed = seed
 
+    def __getitems__(self, draws: Sequence[Draw]) -> list[tuple[Any, ...]]:
+        """A step's samples, on their way together. The loader asks for this where it is there."""
+        if isinstance(self.reader, Fetching):
+            self.reader.prefetch([draw.position for draw in draws])
+        return [self[draw] for draw in draws]
+
     def __getitem__(self, draw: Draw) -> tuple[Any, ...]:
         sample = self.reader.read(draw.position, recipe=False)
         layers = augment(sample, rng(self.seed, "augment", draw.step, draw.slot), draw.height, draw.width)
@@ -272,7 +294,36 @@ def batches(
         # Its own generator, since the loader's start draws from the global one otherwise.
         generator=torch.Generator(),
     )
-    return iter(loader)
+    return _watched(iter(loader), reader)
+
+
+STALL = 10.0
+"""Seconds without a batch after which the log says so."""
+TOLD_EVERY = 60.0
+"""Seconds between two lines about what was fetched."""
+
+
+def _watched(found: Iterator[Batch], reader: Reader) -> Iterator[Batch]:
+    """Give the batches, and let no stall and no fetching go by without a line in the log."""
+    fetching = reader if isinstance(reader, Fetching) else None
+    before, told = (fetching.traffic() if fetching else None), time.monotonic()
+    while True:
+        asked = time.monotonic()
+        batch = next(found, None)
+        now = time.monotonic()
+        stalled = now - asked > STALL
+        traffic = fetching.traffic() if fetching and (stalled or batch is None or now - told > TOLD_EVERY) else None
+        words = ""
+        if traffic is not None and before is not None:
+            words = traffic.plus(before, -1).words()
+            before, told = traffic, now
+        if stalled:
+            log.warning("no batch for %.0f s; %s", now - asked, words or "the loaders are too few or the disk is slow")
+        elif words:
+            log.info("%s", words)
+        if batch is None:
+            return
+        yield batch
 
 
 def to_images(batch: Batch, device: torch.device | str = "cpu") -> Images:

@@ -1,11 +1,12 @@
 """Other sources mixed into the rendered samples: at which share, with which weight, in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from compositing.shards.reader import Sample
-from training.samples.data import Order, Reader
+from compositing.shards.remote import Traffic
+from training.samples.data import Fetching, Order, Reader
 from training.samples.extra import ExtraReader
 
 
@@ -33,6 +34,15 @@ class Mixture:
         """The sample at a position, 0 to len - 1."""
         extra, own = self._find(position)
         return (self.rendered if extra is None else extra.reader).read(own, recipe)
+
+    def prefetch(self, positions: Iterable[int]) -> None:
+        """Begin to fetch the rendered samples among those at some positions."""
+        if isinstance(self.rendered, Fetching):
+            self.rendered.prefetch(p for p in positions if p < len(self.rendered))
+
+    def traffic(self) -> Traffic | None:
+        """What fetching the rendered samples took so far; None where nothing is fetched."""
+        return self.rendered.traffic() if isinstance(self.rendered, Fetching) else None
 
     def weights(self, position: int) -> tuple[float, float]:
         """Weight of a sample's loss, and of the foreground's term: 0 where the true foreground is not known."""
