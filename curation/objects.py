@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ PIECE = 32 << 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 CONNECT, READ = 10, 30
 """Seconds until a connection, or an answer on it, is given up and tried again."""
+CONNECTIONS = 32
+"""To one store, of each process."""
 ANONYMOUS = "anonymous"
 """As the user of a URL (``s3://anonymous@bucket/``): ask without credentials, for public data."""
 
@@ -53,7 +56,12 @@ class _Kind(NamedTuple):
 
 def _s3_options(anonymous: bool) -> dict[str, Any]:
     # Each layer would try again by itself, and their waits multiply: only _patient does.
-    config = {"connect_timeout": CONNECT, "read_timeout": READ, "retries": {"total_max_attempts": 1}}
+    config = {
+        "connect_timeout": CONNECT,
+        "read_timeout": READ,
+        "retries": {"total_max_attempts": 1},
+        "max_pool_connections": CONNECTIONS,
+    }
     # Named here, though botocore knows the variable: fsspec keeps a connection for each set of arguments.
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return {"anon": anonymous, "endpoint_url": endpoint, "config_kwargs": config}
@@ -212,10 +220,17 @@ class ObjectStore:
 def _filesystem(scheme: str, anonymous: bool) -> Any:
     import fsspec
 
-    # fsspec keeps one per process and arguments.
-    found = fsspec.filesystem(scheme, use_listings_cache=False, **KINDS[scheme].options(anonymous))
-    found.retries = 1
+    with _connecting:
+        # fsspec keeps one per process and arguments.
+        found = fsspec.filesystem(scheme, use_listings_cache=False, **KINDS[scheme].options(anonymous))
+        found.retries = 1
+        # Threads that find it not connected would each connect it.
+        if scheme == "s3" and getattr(found, "_s3", None) is None:
+            found.connect()
     return found
+
+
+_connecting = threading.Lock()
 
 
 def _nanoseconds(moment: Any) -> int:

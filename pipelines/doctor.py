@@ -134,7 +134,7 @@ def _params() -> Iterator[Finding]:
         try:
             found = roots(params)
             yield Finding("raw data", True, ", ".join(str(root) for root in found if root is not None))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError, ImportError) as error:
             yield Finding("raw data", False, str(error), "cleanplate use full --places365 PATH --videomatte PATH")
         for name in ("places365", "photos", "videomatte"):
             data = getattr(params.data, name)

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 console = Console()
+app = typer.Typer(no_args_is_help=True, help="Shards in an object store.")
 SHOWN = 20
 
 
@@ -80,3 +81,29 @@ def show(
     for name, words in describe(shown.sample.recipe):
         console.print(f"[bold]{name}[/bold]: {words}", highlight=False, soft_wrap=True)
     console.print(f"{out}: {shown.origin}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def push(
+    url: Annotated[str, typer.Argument(help="Where to: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or a folder")],
+    folder: Annotated[Path, typer.Option(help="The shards")] = Path("data/shards"),
+    table: Annotated[Path | None, typer.Option(help="Their table; none: shards.parquet beside the folder")] = None,
+) -> None:
+    """Put the shards into an object store, to train from there with CLEANPLATE_SHARDS=URL.
+
+    A push that was stopped goes on where it was: what is there with the same size and hash is left alone.
+    """
+    from compositing.shards.push import push as put
+    from compositing.shards.verify import shards_of
+    from pipelines.progress import Progress
+
+    index = table or folder.with_name("shards.parquet")
+    with Progress("putting shards", total=len(shards_of(index))) as bar:
+        done = put(folder, index, url, bar.advance)
+    console.print(
+        f"{done.sent:,} shards put ({done.bytes / 1e9:.2f} GB), {done.there:,} were there. To train from them:\n"
+        f"  export CLEANPLATE_SHARDS={url}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,6 +1,7 @@
 import io
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,28 @@ def test_a_server_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
             store.read("x")
         with pytest.raises(StorageError, match="no answer"):
             list(store.list())
+
+
+def test_a_server_that_hangs(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(s3.bucket())
+    store.put("x", b"1")
+    monkeypatch.setattr(objects, "READ", 0.2)
+    monkeypatch.setenv("CLEANPLATE_STORAGE_PATIENCE", "0.3")
+    s3.delay = 1.0
+    try:
+        with pytest.raises(StorageError, match=r"/x: no answer from .*[Tt]imeout"):
+            store.read("x")
+    finally:
+        s3.delay = 0.0
+
+
+def test_many_threads_share_one_connection(s3: S3) -> None:
+    store = open_store(s3.bucket())
+    store.put("x", b"0123456789")
+    objects._filesystem("s3", False).clear_instance_cache()
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda at: store.read("x", at % 10, 1), range(64)))
+    assert found == [b"%d" % (at % 10) for at in range(64)]
 
 
 def test_what_is_missing_is_told_apart(s3: S3) -> None:
