@@ -74,10 +74,10 @@ def _mongod() -> Iterator[Finding]:
     if os.environ.get("FIFTYONE_DATABASE_URI"):
         yield Finding("mongod", True, "FIFTYONE_DATABASE_URI names a running one")
         return
-    from pipelines.browse.mongod import find
+    from pipelines.browse.mongod import FALLBACK, find
 
     found = find()
-    mend = "" if found else "make mongod"
+    mend = "" if found else f"make mongod; outside a checkout, {FALLBACK}"
     yield Finding("mongod", bool(found), str(found or "none runs here; FiftyOne needs one"), mend, optional=True)
 
 
@@ -113,7 +113,10 @@ def _git() -> Iterator[Finding]:
 
 def _dvc() -> Iterator[Finding]:
     yield Finding(
-        "dvc", Path(".dvc").is_dir(), importlib.metadata.version("dvc"), "" if Path(".dvc").is_dir() else "dvc init"
+        "dvc",
+        Path(".dvc").is_dir(),
+        importlib.metadata.version("dvc"),
+        "" if Path(".dvc").is_dir() else "cleanplate init",
     )
 
 
