@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.params import ParamsError, load
-from pipelines.paths import find_weights, roots
+from pipelines.paths import dvc_folder, find_weights, roots
 
 EXTRAS = {
     "browse": ("fiftyone",),
@@ -112,12 +112,8 @@ def _git() -> Iterator[Finding]:
 
 
 def _dvc() -> Iterator[Finding]:
-    yield Finding(
-        "dvc",
-        Path(".dvc").is_dir(),
-        importlib.metadata.version("dvc"),
-        "" if Path(".dvc").is_dir() else "cleanplate init",
-    )
+    ok = dvc_folder() is not None
+    yield Finding("dvc", ok, importlib.metadata.version("dvc"), "" if ok else "cleanplate init")
 
 
 def _disk() -> Iterator[Finding]:

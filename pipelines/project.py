@@ -17,7 +17,7 @@ from pipelines.params import ParamsError, load
 from pipelines.presets import preset_text
 
 DECISIONS = Path("curation/decisions.csv")
-LINES = {".gitignore": "gitignore", ".dvcignore": "dvcignore", ".dvc/.gitignore": "dvc-gitignore"}
+LINES = {".gitignore": "gitignore", ".dvcignore": "dvcignore"}
 """Files that are added to, a line at a time, and where their lines are."""
 HEAD = """\
 # Cleanplate's pipeline, written by 'cleanplate init'; after an upgrade, 'cleanplate init --force' writes it anew.
@@ -70,7 +70,7 @@ def init(folder: Path, force: bool = False, git: bool = False) -> list[Written]:
         raise ValueError(f"'{folder}' is Cleanplate's own checkout, which has its pipeline; give another folder")
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"'{folder}' is a file; give a folder")
-    _require_git(folder, git)
+    top = _git_top(folder, git)
     whole = {"dvc.yaml": pipeline(), "params.yaml": preset_text("sample")}
     keep = {name for name, text in whole.items() if _stands(folder / name, text)}
     differ = [name for name in whole if (folder / name).exists() and name not in keep]
@@ -79,7 +79,12 @@ def init(folder: Path, force: bool = False, git: bool = False) -> list[Written]:
             f"{' and '.join(str(folder / name) for name in differ)} would be overwritten, so nothing was written; "
             "init another folder (one below it will do), or overwrite with --force"
         )
-    done = [Written(".dvc/config", _configure(folder / ".dvc"))]
+    dvc = _dvc_folder(folder, top)
+    named = ".dvc" if dvc.parent == folder else str(dvc)
+    done = [
+        Written(f"{named}/config", _configure(dvc)),
+        Written(f"{named}/.gitignore", _add_lines(dvc / ".gitignore", _starter("dvc-gitignore"))),
+    ]
     for name, text in whole.items():
         if name not in keep:
             _write(folder / name, text)
@@ -105,18 +110,32 @@ def _stands(path: Path, text: str) -> bool:
     return True
 
 
-def _require_git(folder: Path, make: bool) -> None:
+def _dvc_folder(folder: Path, top: Path) -> Path:
+    """The ``.dvc`` of the DVC project that ``folder`` is part of, else one of its own.
+
+    Of a second DVC project inside the first, the first one's stages could use no file.
+    """
+    for above in folder.resolve().parents:
+        if not above.is_relative_to(top):
+            break
+        if (above / ".dvc").is_dir() and not (folder / ".dvc").is_dir():
+            return above / ".dvc"
+    return folder / ".dvc"
+
+
+def _git_top(folder: Path, make: bool) -> Path:
+    """The top of the git repository around ``folder``; one is made of ``folder`` where there is none and ``make``."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
     try:
         told = subprocess.run(
-            ["git", "-C", str(there), "rev-parse", "--is-inside-work-tree"], capture_output=True, text=True, check=False
+            ["git", "-C", str(there), "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
         raise FileNotFoundError("git is not on PATH, and a project is a git repository; install git") from error
-    if told.stdout.strip() == "true":
-        return
+    if told.returncode == 0:
+        return Path(told.stdout.removesuffix("\n")).resolve()
     if "not a git repository" not in told.stderr:
-        raise ValueError(f"'{there}' cannot hold a project: {told.stderr.strip() or 'it is a folder of git itself'}")
+        raise ValueError(f"'{there}' cannot hold a project: {told.stderr.strip()}")
     if not make:
         raise ValueError(
             f"'{folder}' is in no git repository, and a project is one: decisions and dvc.lock live in it. Give --git, "
@@ -124,6 +143,7 @@ def _require_git(folder: Path, make: bool) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "-C", str(folder), "init", "--quiet"], check=True)
+    return folder.resolve()
 
 
 def _starter(name: str) -> str:

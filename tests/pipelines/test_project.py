@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from pipelines import installed, project, work
 from pipelines.cli import app
 from pipelines.params import load
+from pipelines.paths import dvc_folder
 from pipelines.presets import set_value
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,16 @@ def test_what_is_there_already_is_added_to_or_kept(repository):
     config = (repository / ".dvc/config").read_text()
     assert "url = s3://bucket/far" in config and "remote = far" in config and "hardlink,symlink" in config
     assert set(what(repository).values()) == {"kept"}
+
+
+def test_in_a_project_of_dvc_it_becomes_a_folder_of_that(repository):
+    (repository / ".dvc").mkdir()
+    done = what(repository / "matting" / "first")
+    assert done[f"{repository / '.dvc'}/config"] == "written"
+    assert "hardlink" in (repository / ".dvc/config").read_text()
+    assert not (repository / "matting/first/.dvc").exists()
+    assert (repository / "matting/first/dvc.yaml").is_file()
+    assert set(what(repository / "matting" / "first").values()) == {"kept"}
 
 
 def test_parameters_that_fit_are_kept_even_if_forced(repository):
@@ -199,3 +210,11 @@ def test_work_folders_go_by_the_installed_code_and_refuse_an_old_note(package):
     Path("data/code/one.json").unlink()
     with pytest.raises(ValueError, match="run 'dvc repro code'"):
         work.fingerprint("one")
+
+
+def test_the_dvc_project_is_found_from_a_folder_in_it(repository):
+    below = repository / "matting"
+    below.mkdir()
+    assert dvc_folder(below) is None
+    (repository / ".dvc").mkdir()
+    assert dvc_folder(below) == dvc_folder(repository) == repository / ".dvc"
