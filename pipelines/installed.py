@@ -39,11 +39,38 @@ def note_path(stage: str) -> Path:
     return NOTES / f"{stage}.json"
 
 
-def write_notes() -> None:
-    """What the stage ``code`` does: note what each stage would run now."""
+def write_notes(dvc_yaml: Path = Path("dvc.yaml")) -> None:
+    """What the stage ``code`` does: note what each stage would run now, and say where ``dvc.yaml`` lags behind.
+
+    Raises FileNotFoundError where there is no ``dvc.yaml``.
+    """
+    if not dvc_yaml.is_file():
+        raise FileNotFoundError(f"{dvc_yaml.resolve()} is missing; 'cleanplate init' writes a project's")
     for stage, deps in _code().items():
         with writing(note_path(stage)) as temporary:
             temporary.write_text(_text(_digests(deps)), encoding="utf-8")
+    late = lacks(YAML(typ="safe", pure=True).load(dvc_yaml.read_text(encoding="utf-8")))
+    if late:
+        print(
+            f"{dvc_yaml} lacks what the installed Cleanplate has: {'; '.join(late)}. Stages may not see what they "
+            "depend on; 'cleanplate init --force' writes it anew",
+            flush=True,
+        )
+
+
+def lacks(project: Mapping[str, Any]) -> list[str]:
+    """Say what stages, parameters, data and outputs Cleanplate's own pipeline has and a project's has not."""
+    found = []
+    for stage, own in _stages().items():
+        entry = project["stages"].get(stage)
+        if entry is None:
+            found.append(f"stage {stage}")
+            continue
+        for kind in ("params", "deps", "outs", "metrics"):
+            there = {str(item) for item in entry.get(kind, [])}
+            missing = [str(item) for item in own.get(kind, []) if not (kind == "deps" and is_code(item))]
+            found += [f"{kind} of {stage}: {item}" for item in missing if item not in there]
+    return found
 
 
 def noted(stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
@@ -61,9 +88,12 @@ def noted(stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def _stages() -> dict[str, Any]:
+    return dict(YAML(typ="safe", pure=True).load(pipeline_text())["stages"])
+
+
 def _code() -> dict[str, list[str]]:
-    stages = YAML(typ="safe", pure=True).load(pipeline_text())["stages"]
-    return {stage: [dep for dep in entry["deps"] if is_code(dep)] for stage, entry in stages.items()}
+    return {stage: [dep for dep in entry["deps"] if is_code(dep)] for stage, entry in _stages().items()}
 
 
 def _digests(deps: list[str]) -> dict[str, str]:

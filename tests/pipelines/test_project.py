@@ -174,12 +174,33 @@ def package(tmp_path, monkeypatch):
         (home / name).write_text(name)
     (home / "dvc.yaml").write_text(f"stages:\n{entries}")
     here.mkdir()
-    mine = "".join(f"  {name}: {{cmd: x, deps: [data/code/{name}.json]}}\n" for name in stages)
+    data = {"one": "", "two": "curation/decisions.csv, "}
+    mine = "".join(f"  {name}: {{cmd: x, deps: [{data[name]}data/code/{name}.json]}}\n" for name in stages)
     (here / "dvc.yaml").write_text(f"stages:\n{mine}  other: {{cmd: x, deps: [training/mine.py]}}\n")
     monkeypatch.setattr(installed, "HOME", home)
     monkeypatch.chdir(here)
     installed.run_stage("code")
     return home
+
+
+def test_a_pipeline_of_an_older_version_is_said_to_lag(package, capsys):
+    assert capsys.readouterr().out == ""
+    lines = (
+        (package / "dvc.yaml").read_text().replace("two: {", "two: {params: [two, {new.yaml: [x]}], outs: [data/b], ")
+    )
+    (package / "dvc.yaml").write_text(f"{lines}  three: {{cmd: x, deps: []}}\n")
+    installed.run_stage("code")
+    assert capsys.readouterr().out == (
+        "dvc.yaml lacks what the installed Cleanplate has: params of two: two; params of two: {'new.yaml': ['x']}; "
+        "outs of two: data/b; stage three. Stages may not see what they depend on; 'cleanplate init --force' writes it "
+        "anew\n"
+    )
+
+
+def test_a_projects_own_additions_are_nobodys_business():
+    mine = {**THEIRS["stages"], "mine": {"cmd": "x"}}
+    mine["curate"] = mine["curate"] | {"deps": [*mine["curate"]["deps"], "labels.csv"]}
+    assert installed.lacks({"stages": mine}) == []
 
 
 def test_a_note_holds_the_code_of_its_stage_alone(package):
@@ -207,6 +228,8 @@ def test_work_folders_go_by_the_installed_code_and_refuse_an_old_note(package):
     assert {name: work.fingerprint(name) for name in ("two", "other")} == {
         name: before[name] for name in ("two", "other")
     }
+    with pytest.raises(FileNotFoundError, match="'cleanplate init' writes"):
+        installed.write_notes(Path("elsewhere/dvc.yaml"))
     Path("data/code/one.json").unlink()
     with pytest.raises(ValueError, match="run 'dvc repro code'"):
         work.fingerprint("one")
