@@ -18,6 +18,7 @@ from pipelines.commands import (
     decisions,
     demo,
     evaluate,
+    init,
     matte,
     people,
     replay,
@@ -38,6 +39,8 @@ app.add_typer(use_app, name="use")
 app.add_typer(browse.app, name="browse")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(matte.app, name="matte")
+app.command()(init.init)
+app.command()(init.run)
 app.command()(demo.demo)
 app.command()(people.people)
 app.command()(people.calibrate_people)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.params import ParamsError, load
-from pipelines.paths import find_weights, roots
+from pipelines.paths import dvc_folder, find_weights, roots
 
 EXTRAS = {
     "browse": ("fiftyone",),
@@ -74,10 +74,10 @@ def _mongod() -> Iterator[Finding]:
     if os.environ.get("FIFTYONE_DATABASE_URI"):
         yield Finding("mongod", True, "FIFTYONE_DATABASE_URI names a running one")
         return
-    from pipelines.browse.mongod import find
+    from pipelines.browse.mongod import FALLBACK, find
 
     found = find()
-    mend = "" if found else "make mongod"
+    mend = "" if found else f"make mongod; outside a checkout, {FALLBACK}"
     yield Finding("mongod", bool(found), str(found or "none runs here; FiftyOne needs one"), mend, optional=True)
 
 
@@ -112,9 +112,8 @@ def _git() -> Iterator[Finding]:
 
 
 def _dvc() -> Iterator[Finding]:
-    yield Finding(
-        "dvc", Path(".dvc").is_dir(), importlib.metadata.version("dvc"), "" if Path(".dvc").is_dir() else "dvc init"
-    )
+    ok = dvc_folder() is not None
+    yield Finding("dvc", ok, importlib.metadata.version("dvc"), "" if ok else "cleanplate init")
 
 
 def _disk() -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from compositing.plan.cases import CASES
 from pipelines.params import Params
+from pipelines.paths import dvc_folder
 
 # Bytes a pixel of one composite, all four layers, averaged over rendered sample and real sets.
 COMPOSITE_BYTES_A_PIXEL = 0.95
@@ -143,6 +144,6 @@ def estimate(params: Params, scans: Path, gpu: bool, project: Path = Path()) -> 
 
 def _hardlinks(project: Path) -> bool:
     """Whether the DVC cache is on the project's own file system, so that outputs are links into it."""
-    cache = project / ".dvc" / "cache"
+    cache = (dvc_folder(project) or project / ".dvc") / "cache"
     place = cache if cache.exists() else project
     return place.stat().st_dev == project.stat().st_dev

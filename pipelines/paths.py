@@ -43,6 +43,12 @@ def find_paths_file(start: Path | None = None) -> Path | None:
     return None
 
 
+def dvc_folder(start: Path | None = None) -> Path | None:
+    """Find the ``.dvc`` of the project, here or above as DVC does; None where there is none."""
+    here = (start or Path.cwd()).resolve()
+    return next((folder / ".dvc" for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
+
+
 def roots(params: Params) -> Roots:
     """Return the dataset roots for these parameters.
 

@@ -17,7 +17,7 @@ from curation.identity import file_id
 from curation.tables import part_length
 from pipelines.engine import PartError, run_parts
 from pipelines.params import Params
-from pipelines.paths import roots
+from pipelines.paths import dvc_folder, roots
 from pipelines.work import file_md5
 
 PLAN, FRAMES, FRAME_STORE = Path("data/plan.parquet"), Path("data/frames.parquet"), Path("data/frames")
@@ -131,7 +131,7 @@ def _put(whole: Path, target: Path, cache: Path | None) -> str:
 
 
 def _cache_folder() -> Path | None:
-    if not Path(".dvc").is_dir():
+    if dvc_folder() is None:
         return None
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from curation.identity import file_id, item_id
 from curation.storage import writing
+from pipelines import installed
 
 T = TypeVar("T")
 CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
@@ -61,12 +62,13 @@ def _digest(path: Path) -> str:
 def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path = Path("params.yaml")) -> str:
     """Hash everything that ``dvc.yaml`` says the stage depends on: parameters (but :data:`WHERE`), data and code.
 
-    Raises KeyError where dvc.yaml has no such stage.
+    Raises KeyError where dvc.yaml has no such stage, ValueError where it runs other code than was noted.
     """
     stages = _load_yaml(dvc_yaml)["stages"]
     if stage not in stages:
         raise KeyError(f"{dvc_yaml}: no stage '{stage}'; it has {', '.join(stages)}")
     entry = stages[stage]
+    installed.noted(stage, entry)
     values = _load_yaml(params_yaml)
     parts: list[str | int] = [stage, str(entry["cmd"])]
     for key in entry.get("params", []):
@@ -83,8 +85,10 @@ def fingerprint(stage: str, dvc_yaml: Path = Path("dvc.yaml"), params_yaml: Path
 
 def code_digests(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> dict[str, str]:
     """Hash each file or folder of code that ``dvc.yaml`` says the stage depends on, without its data and parameters."""
-    deps = [str(dep) for dep in _load_yaml(dvc_yaml)["stages"][stage]["deps"]]
-    return {dep: _digest(Path(dep)) for dep in deps if dep.split("/")[0] in CODE_FOLDERS}
+    entry = _load_yaml(dvc_yaml)["stages"][stage]
+    deps = [str(dep) for dep in entry["deps"]]
+    here = {dep: _digest(Path(dep)) for dep in deps if dep.split("/")[0] in CODE_FOLDERS}
+    return here | installed.noted(stage, entry)
 
 
 def code_digest(stage: str, dvc_yaml: Path = Path("dvc.yaml")) -> str:

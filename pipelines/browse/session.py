@@ -105,6 +105,11 @@ def dataset(name: str) -> Any:
     return fo.load_dataset(name)
 
 
+def code_folder() -> Path:
+    """What must be on the path for this code: the checkout, or the environment's packages."""
+    return Path(__file__).resolve().parents[__name__.count(".")]
+
+
 def install_plugin() -> Path:
     """Put the review plugin into FiftyOne's plugins folder and let the App's server find this code; returns where.
 
@@ -115,7 +120,7 @@ def install_plugin() -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for file in ("__init__.py", "fiftyone.yml"):
         shutil.copyfile(PLUGIN / file, target / file)
-    code = str(Path(__file__).resolve().parents[__name__.count(".")])  # where the topmost package lies
+    code = str(code_folder())
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     # The App's server is a process of its own, which inherits this.
     os.environ["PYTHONPATH"] = os.pathsep.join([code, *(path for path in known if path and path != code)])
