@@ -1,5 +1,6 @@
 """Decodes a clip once, in order, ``fgr`` and ``pha`` in lockstep."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +11,9 @@ from av.video.frame import VideoFrame
 
 from compositing.codec import Image
 from compositing.mattes.levels import Alpha, luma_to_alpha
+from compositing.mattes.videofile import open_video
 from compositing.mattes.videomatte import Clip, Layer
-from curation.images import decode_rgb
+from curation.images import MOST_MEGAPIXELS, decode_rgb, max_bytes
 from curation.storage import Store
 
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -109,8 +111,11 @@ def _by_stem(name: str, layer: Layer) -> dict[str, str]:
 def _read_image(store: Store, name: str, path: str) -> Image:
     try:
         with store.open(path) as file:
+            if (size := file.seek(0, os.SEEK_END)) > max_bytes(MOST_MEGAPIXELS):
+                raise ValueError(f"too large: {size:,} bytes")
+            file.seek(0)
             data = file.read()
-        return decode_rgb(data)
+        return decode_rgb(data, MOST_MEGAPIXELS)
     except (OSError, ValueError) as error:
         raise FrameError(f"{name}: {path}: {error}") from error
 
@@ -139,12 +144,10 @@ class _Video:
         self.count = 0
         self._file = store.open(path)
         try:
-            self._container = av.open(self._file, mode="r")
-            self._stream = self._container.streams.video[0]
-        except (av.FFmpegError, IndexError, ValueError) as error:
+            self._container, self._stream = open_video(self._file)
+        except (av.FFmpegError, ValueError) as error:
             self._file.close()
-            words = "it holds no video" if isinstance(error, IndexError) else str(error)
-            raise ClipError(f"{name}: {path} cannot be read: {words}") from error
+            raise ClipError(f"{name}: {path} cannot be read: {error}") from error
         self._frames: Iterator[VideoFrame] = self._container.decode(self._stream)
         self._start: float | None = None
 
