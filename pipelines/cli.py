@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.commands import (
     audit,
@@ -273,7 +274,7 @@ def explain(
     from pipelines.explain import explain as meanings
 
     for key, value, words in meanings(section):
-        console.print(f"[bold]{key}[/bold] = {value}\n    {words}", highlight=False)
+        console.print(Text.assemble((key, "bold"), f" = {legible(value)}\n    {words}"))
 
 
 @app.command()
@@ -285,12 +286,21 @@ def clean() -> None:
     console.print(f"removed {len(removed)} work folders")
 
 
+def legible(value: object) -> str:
+    """A text from data as a terminal may have it: characters that would command it are written out."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in str(value)
+    )
+
+
 def main() -> None:
     """Run the command; an expected error is one message with the next step, not a traceback."""
     try:
         app()
     except (ValueError, OSError, ImportError, RuntimeError) as error:
-        Console(stderr=True).print(f"[red]cleanplate:[/red] {error}", highlight=False, soft_wrap=True)
+        # Text from data: neither rich's marks nor a terminal's commands may act.
+        Console(stderr=True).print(Text.assemble(("cleanplate: ", "red"), legible(error)), soft_wrap=True)
         sys.exit(1)
 
 
