@@ -74,9 +74,14 @@ def write_decisions(decisions: Iterable[Decision], path: Path) -> None:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows(sorted(decisions))
+    rows.writerows([_one_kind_of_line(word) for word in decision] for decision in sorted(decisions))
     with writing(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _one_kind_of_line(word: str) -> str:
+    """Lines of a note as the writer quotes them: it leaves a bare carriage return open, which nobody could read."""
+    return re.sub("\r\n?", "\n", word)
 
 
 class Merged(NamedTuple):
