@@ -23,6 +23,7 @@ from pipelines.commands import (
     replay,
     shards,
 )
+from pipelines.terminal import legible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -284,14 +285,6 @@ def clean() -> None:
 
     removed = sweep()
     console.print(f"removed {len(removed)} work folders")
-
-
-def legible(value: object) -> str:
-    """A text from data as a terminal may have it: characters that would command it are written out."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
-        for letter in str(value)
-    )
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ from compositing.photographs import decode_photograph
 from curation.images import MOST_MEGAPIXELS, decode_rgb
 from curation.storage import LocalStore
 from tests.hostile.contained import contained
+from training.samples.extra import ExtraReader
+from training.testsets.pictures import read_alpha, read_raw
 
 SIDE = 50_000
 
@@ -124,3 +126,18 @@ def test_opencv_takes_the_limit_before_it_is_loaded(tmp_path: Path) -> None:
             [sys.executable, "-c", program.format(room=room)], capture_output=True, text=True, check=True
         )
         assert answer.stdout.strip() == "True", room
+
+
+def test_alphas_and_rgba_pictures_of_test_sets_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(SIDE, SIDE, SIDE // 5))
+    assert contained(read_alpha, tmp_path / "a.png", folder=tmp_path).refused("a.png is not a readable picture")
+    assert contained(read_raw, tmp_path / "a.png", folder=tmp_path).value is None
+
+
+def test_pictures_of_an_extra_source_are_named_before_training(tmp_path: Path) -> None:
+    for layer in ("src", "bgr", "pha"):
+        (tmp_path / layer).mkdir()
+        for number, data in enumerate((png(SIDE, SIDE), lying("TIFF"), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"")):
+            (tmp_path / layer / f"{number}.png").write_bytes(data)
+    outcome = contained(lambda: ExtraReader("office", tmp_path, 64).check(8), folder=tmp_path)
+    assert outcome.refused("extra 'office': 4 of 4 samples cannot be used"), outcome

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from curation.decisions import read_decisions
+from curation.audit import read_labels
+from curation.decisions import Decision, read_decisions, write_decisions
 from pipelines import cli, params, paths
 from pipelines.explain import explain
 from tests.hostile.contained import contained
@@ -144,3 +145,34 @@ def test_explain_shows_marks_as_they_are(
     cli.explain("data.places365")
     printed = capsys.readouterr().out.replace("\n", "")
     assert "[/nothing][link=https://evil]" in printed and "\x1b]0" not in printed and "\u202e" not in printed
+
+
+def test_a_note_of_a_decision_is_text_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipelines.commands import decisions
+
+    (tmp_path / "curation").mkdir()
+    write_decisions([Decision("0" * 32, "keep", "me", "[/x][red]\x1b[2J")], tmp_path / decisions.DECISIONS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    decisions.show()
+    printed = capsys.readouterr().out
+    assert "[/x][red]" in printed and "\x1b[2J" not in printed
+
+
+LABELS = {
+    "long field": b"locator,person\n" + b"x" * 200_000 + b",1\n",
+    "latin": b"locator,person\ncaf\xe9,1\n",
+    "wide": "locator,person\na,1\n".encode("utf-16"),
+    "no image": b"locator,person\n,1\n",
+    "short row": b"person,locator\n1\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_are_read_or_the_file_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(LABELS[name])
+    outcome = contained(read_labels, tmp_path / "labels.csv", folder=tmp_path)
+    assert outcome.refused("labels.csv"), outcome

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipelines.params import load
 from tests.hostile.contained import Outcome, contained
 from training import checkpoint
 from training.network import weights
+from training.watch import divergence
 
 BOMB = 3 * 10**8
 
@@ -202,3 +204,18 @@ def test_a_checkpoint_with_an_odd_header_is_passed_over(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"step-00000001.*remove it to start over"):
             checkpoint.read(path)
         assert checkpoint.newest_header(tmp_path) is None
+
+
+INCIDENTS = (
+    "{", "[]", "5", "{}", '{"version": 1}', '{"version": 1, "params": 5}', "[" * 100_000,
+    '{"version": 1, "params": {}, "evil": 1}',
+)  # fmt: skip
+
+
+def test_a_step_for_replay_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "diverged.safetensors"
+    good = {"version": divergence.VERSION, "params": load().train_base.model_dump(mode="json")}
+    for text in (*INCIDENTS, json.dumps(good), json.dumps(good | {"kind": "base", "evil": 1})):
+        path.write_bytes(tensors({"__metadata__": {"incident": text}, "a": at([2], 0, 8)}, bytes(8)))
+        with pytest.raises(ValueError, match=r"diverged\.safetensors"):
+            divergence.load(path)
