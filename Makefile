@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 # Relative, so that a checkout in a path with spaces works; absolute only inside the recipes.
 IN_VENV := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup repro test check format lock mongod browse clean
+.PHONY: help setup repro test check format lock audit sbom mongod browse clean
 
 help:  ## show the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,13 @@ format: setup  ## mend format and lint
 lock:  ## resolve requirements.lock again from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --all-extras \
 		--custom-compile-command "make lock" --constraint requirements.lock --output-file requirements.lock
+
+SERVICE ?= pypi
+audit: setup  ## ask for known weaknesses of every locked package; fails where it could not ask (SERVICE=osv: osv.dev)
+	$(IN_VENV) python .ci/audit.py --service $(SERVICE)
+
+sbom: setup  ## write what all of it is made of: build/sbom.cdx.json (CycloneDX)
+	$(IN_VENV) PYTHONPATH=. python .ci/sbom.py
 
 mongod: setup  ## a MongoDB for FiftyOne, where its own download failed
 	$(IN_VENV) python -m pipelines.browse.mongod || \

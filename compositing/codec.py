@@ -51,15 +51,19 @@ def encode_png(grey: Image) -> bytes:
 
 def decode_rgb_layer(data: bytes) -> Image:
     """Decode a src, bgr or fgr layer to (H, W, 3) uint8 RGB. Raises ValueError where the bytes are damaged."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
-    if image is None:
-        raise ValueError(f"{len(data)} bytes are not a readable image")
-    return np.asarray(image, dtype=np.uint8)
+    return _decode(data, cv2.IMREAD_COLOR_RGB)
 
 
 def decode_grey_layer(data: bytes) -> Image:
     """Decode a pha layer to (H, W) uint8. Raises ValueError where the bytes are damaged."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    return _decode(data, cv2.IMREAD_GRAYSCALE)
+
+
+def _decode(data: bytes, kind: int) -> Image:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), kind) if data else None
+    except cv2.error as error:  # more pixels than curation/__init__.py allows, or than fit into memory
+        raise ValueError(f"{len(data)} bytes are not a readable image: {error.err or error}") from error
     if image is None:
         raise ValueError(f"{len(data)} bytes are not a readable image")
     return np.asarray(image, dtype=np.uint8)

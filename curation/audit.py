@@ -107,6 +107,15 @@ def read_labels(path: Path) -> Labels:
 
     Raises FileNotFoundError, or ValueError naming line and value.
     """
+    try:
+        return _read_labels(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error}); save it so") from error
+    except csv.Error as error:
+        raise ValueError(f"{path} is no CSV: {error}; mend it") from error
+
+
+def _read_labels(path: Path) -> Labels:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         header = rows.fieldnames or []
@@ -125,6 +134,8 @@ def read_labels(path: Path) -> Labels:
             if written not in WRITTEN:
                 raise ValueError(f"{path}, line {rows.line_num}: person '{row['person']}'; expected 1 or 0")
             label = Label(WRITTEN[written], why)
+            if not row[name]:
+                raise ValueError(f"{path}, line {rows.line_num}: no {name}; expected the image that was labelled")
             if seen.get(row[name], label) != label:
                 raise ValueError(
                     f"{path}, line {rows.line_num}: another label for {row[name]}; leave the one that holds"

@@ -35,6 +35,15 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; get it from git: 'git checkout -- {path}'")
+    try:
+        return _read(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error}); save it so, or get it from git") from error
+    except csv.Error as error:  # such as a quote that never closes
+        raise ValueError(f"{path} is no CSV: {error}; mend it, or get it from git") from error
+
+
+def _read(path: Path) -> dict[str, Decision]:
     decisions: dict[str, Decision] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
@@ -65,9 +74,14 @@ def write_decisions(decisions: Iterable[Decision], path: Path) -> None:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows(sorted(decisions))
+    rows.writerows([_one_kind_of_line(word) for word in decision] for decision in sorted(decisions))
     with writing(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _one_kind_of_line(word: str) -> str:
+    """Lines of a note as the writer quotes them: it leaves a bare carriage return open, which nobody could read."""
+    return re.sub("\r\n?", "\n", word)
 
 
 class Merged(NamedTuple):

@@ -167,7 +167,7 @@ def _pairs(source: Source, file: File) -> Iterator[tuple[str, int]]:
         if not line.strip():
             continue
         key, _, number = line.strip().rpartition(" ")
-        if not key or not number.isdecimal():
+        if not key or not (number.isascii() and number.isdecimal() and len(number) < 10):
             raise ValueError(f"{file.name}, line {count}: '{line[:80]}': expected a name and a number; get it again")
         yield key.strip(), int(number)
 

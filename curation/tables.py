@@ -16,6 +16,8 @@ from curation.storage import writing
 ROW_GROUP = 65_536
 PARTS = 48
 """Parts that even a small job is cut into."""
+MOST_GROUP_ROWS = 1 << 20
+"""More rows than that in one row group no table has that was written here: a few bytes may claim any number."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,13 @@ def _order(table: Table, rows: pa.Table) -> Any:
 def read_table(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table and check that it is the one expected.
 
-    Raises FileNotFoundError (naming the stage to run) or ValueError (another table or version).
+    Raises FileNotFoundError (naming the stage to run) or ValueError (damaged, another table, version or columns).
     """
     check_table(table, path)
-    return pq.read_table(path, columns=None if columns is None else list(columns))
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(table, path, error) from error
 
 
 def read_pieces(table: Table, path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -164,13 +169,38 @@ def check_table(table: Table, path: Path) -> None:
     """Check, by its footer alone, that a file holds the table expected. Raises as :func:`read_table`."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run 'dvc repro' or 'dvc pull' to get the {table.name} table")
-    found = pq.read_schema(path).metadata or {}
-    name, version = found.get(b"table", b"?").decode(), found.get(b"schema_version", b"?").decode()
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, footer = file.schema_arrow, file.metadata
+            largest = max((footer.row_group(group).num_rows for group in range(footer.num_row_groups)), default=0)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(table, path, error) from error
+    found = schema.metadata or {}
+    name, version = (found.get(key, b"?").decode("utf-8", "replace") for key in (b"table", b"schema_version"))
     if (name, version) != (table.name, str(table.version)):
         raise ValueError(
             f"{path} holds table '{name}' version {version}, expected '{table.name}' version {table.version}; "
             f"make it again with 'dvc repro'"
         )
+    if not schema.equals(table.schema):
+        wrong = [f"{field.name} {field.type}" for field in schema if field not in list(table.schema)]
+        lacking = [field.name for field in table.schema if field.name not in schema.names]
+        raise ValueError(
+            f"{path} says it holds table '{name}', but its columns are others (unexpected: "
+            f"{', '.join(wrong[:5]) or 'none'}; lacking: {', '.join(lacking[:5]) or 'none'}); "
+            "make it again with 'dvc repro'"
+        )
+    if largest > MOST_GROUP_ROWS:
+        raise ValueError(
+            f"{path} claims {largest:,} rows in one row group, over {MOST_GROUP_ROWS:,}: no table made here has that; "
+            "make it again with 'dvc repro'"
+        )
+
+
+def _damaged(table: Table, path: Path, error: Exception) -> ValueError:
+    words = (str(error).splitlines() or [type(error).__name__])[0]
+    again = f"get the {table.name} table again with 'dvc checkout --force {path}' or 'dvc repro'"
+    return ValueError(f"{path} is damaged ({words}); {again}")
 
 
 def join_tables(table: Table, paths: Sequence[Path]) -> pa.Table:

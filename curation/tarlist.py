@@ -3,10 +3,13 @@
 import os
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from curation.signatures import name_content
 from curation.storage import Root, open_store
+
+HEADER_BYTES = 2_000_000
+"""What the headers of one member may take: a name of 4,096 bytes and its attributes need a hundredth."""
 
 
 class Member(NamedTuple):
@@ -31,8 +34,10 @@ def list_tar(root: Root, path: str) -> Iterator[Member]:
             if kind in ("gzip", "bzip2", "xz", "zstd"):
                 raise _Refused(f"it is compressed ({kind}), so its members cannot be read in place; unpack it")
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
+            headers = _Headers(file)
+            with tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as tar:
                 while (member := tar.next()) is not None:
+                    headers.left = HEADER_BYTES
                     tar.members = []  # type: ignore[attr-defined]  # else 1.8 million members stay in memory
                     # A size below zero leads back for ever (CVE-2025-8194).
                     if member.size < 0 or tar.offset <= end:
@@ -58,6 +63,21 @@ def list_tar(root: Root, path: str) -> Iterator[Member]:
 
 class _Refused(Exception):
     pass
+
+
+class _Headers:
+    """A tar as :mod:`tarfile` lists it: headers are read and members skipped, so that much read is a lying size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = HEADER_BYTES
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self.left -= size
+        if size < 0 or self.left < 0:
+            raise _Refused(f"the headers of a member claim over {HEADER_BYTES:,} bytes; get it again")
+        return self._file.read(size)
 
 
 def _behind(file: BinaryIO, stop: int) -> int:

@@ -2,6 +2,8 @@
 
 import os
 
+import curation  # noqa: F401  (bounds what OpenCV decodes, before anything here loads it)
+
 # Set before any dependency is imported: nothing phones home (see ARCHITECTURE, promise 6).
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from curation.storage import Root
 from pipelines.commands import (
@@ -25,6 +26,7 @@ from pipelines.commands import (
     shards,
     shares,
 )
+from pipelines.terminal import legible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -281,7 +283,7 @@ def explain(
     from pipelines.explain import explain as meanings
 
     for key, value, words in meanings(section):
-        console.print(f"[bold]{key}[/bold] = {value}\n    {words}", highlight=False)
+        console.print(Text.assemble((key, "bold"), f" = {legible(value)}\n    {words}"))
 
 
 @app.command()
@@ -298,7 +300,8 @@ def main() -> None:
     try:
         app()
     except (ValueError, OSError, ImportError, RuntimeError) as error:
-        Console(stderr=True).print(f"[red]cleanplate:[/red] {error}", highlight=False, soft_wrap=True)
+        # Text from data: neither rich's marks nor a terminal's commands may act.
+        Console(stderr=True).print(Text.assemble(("cleanplate: ", "red"), legible(error)), soft_wrap=True)
         sys.exit(1)
 
 

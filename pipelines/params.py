@@ -19,6 +19,8 @@ from pipelines.page.config import ReportParams
 from training.config import EvaluateParams, ExportParams, RobustnessParams, TrainParams
 
 PARAMS = Path("params.yaml")
+MOST_VALUES = 100_000
+"""Keys and values in a file of parameters, references counted as what they stand for."""
 
 
 class SampleParams(Section):
@@ -94,15 +96,55 @@ class ParamsError(ValueError):
     """params.yaml does not fit; the message names each key."""
 
 
+def read_yaml(text: str, origin: str) -> Any:
+    """Read YAML as plain values: a tag that asks for more, or references that multiply, are errors.
+
+    Raises ParamsError.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        if "&" in text:
+            _refuse_laughs(yaml.compose(text), origin)
+        return YAML(typ="safe", pure=True).load(text)
+    except ParamsError:
+        raise
+    except RecursionError as error:
+        raise ParamsError(f"{origin} is nested too deeply; write it flat") from error
+    except (YAMLError, ValueError, TypeError, OverflowError) as error:  # such as a date that no calendar has
+        raise ParamsError(f"{origin} is not YAML: {error}") from error
+
+
+def _refuse_laughs(root: Any, origin: str) -> None:
+    """Count what references stand for, before they are written out: ten lines can make a thousand million values."""
+    sizes: dict[int, int] = {}
+    above: set[int] = set()
+
+    def size(node: Any) -> int:
+        if id(node) in above:
+            raise ParamsError(f"{origin}: a reference leads back to itself; write its value in its place")
+        if id(node) not in sizes:
+            above.add(id(node))
+            below = node.value if isinstance(getattr(node, "value", None), list) else []
+            sizes[id(node)] = 1 + sum(
+                size(each) for item in below for each in (item if isinstance(item, tuple) else (item,))
+            )
+            above.remove(id(node))
+        return sizes[id(node)]
+
+    if size(root) > MOST_VALUES:
+        raise ParamsError(f"{origin}: its references stand for over {MOST_VALUES:,} values; write them out")
+
+
 def parse(text: str, origin: str = "params.yaml") -> Params:
     """Validate the text of a params file. Raises ParamsError naming every unknown, missing or mistyped key."""
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ParamsError(f"{origin} is not YAML: {error}") from error
+    values = read_yaml(text, origin)
     try:
         # Through JSON, where strict validation still takes a list for a tuple.
-        return Params.model_validate_json(json.dumps(values))
+        plain = json.dumps(values)
+    except (TypeError, ValueError, RecursionError) as error:  # dates, sets and bytes, which YAML knows, or a circle
+        raise ParamsError(f"{origin} holds what is neither text, number, list nor mapping: {error}") from error
+    try:
+        return Params.model_validate_json(plain)
     except ValidationError as error:
         lines = [_explain(origin, detail) for detail in error.errors()]
         raise ParamsError("\n".join(lines)) from error
@@ -123,4 +165,12 @@ def load(path: Path = PARAMS) -> Params:
     """Read and validate params.yaml. Raises ParamsError, also where the file is missing."""
     if not path.is_file():
         raise ParamsError(f"{path.resolve()} is missing; run 'cleanplate use sample' in the project's folder")
-    return parse(path.read_text(encoding="utf-8"), str(path))
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that a person writes. Raises ParamsError where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} is not UTF-8 ({error}); save it so") from error

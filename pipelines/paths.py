@@ -7,10 +7,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
 from curation.storage import LocalStore, Root, open_store
-from pipelines.params import Params
+from pipelines.params import Params, read_text, read_yaml
 
 PATHS = "paths.yaml"
 SAMPLE = Path("data/sample")
@@ -61,27 +59,42 @@ def roots(params: Params) -> Roots:
     hint = "run: cleanplate use full --places365 PATH --videomatte PATH"
     if file is None:
         raise FileNotFoundError(f"paths.yaml is missing, so the raw datasets cannot be found; {hint}")
-    values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
+    values = _read(file)
     first, mattes = (_root(file, values, name, hint) for name in ("places365", "videomatte"))
     second = _root(file, values, "photos", f"{hint} --photos PATH") if params.data.photos else None
     return Roots(first, mattes, second)
 
 
-def _root(file: Path, values: dict[str, str], name: str, hint: str) -> Root:
-    if not values.get(name):
+def _read(file: Path) -> dict[str, Any]:
+    values = read_yaml(read_text(file), str(file)) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} is {type(values).__name__}, not lines such as 'places365: FOLDER'; mend or remove it")
+    return values
+
+
+def _folder(file: Path, key: str, value: object) -> Path:
+    """The folder that a line names, relative to its file."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"{file}: {key} is {value!r}; expected the path of a folder")
+    try:
+        return file.parent / Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{file}: {key} is '{value}': {error}; write the path in full") from error
+
+
+def _root(file: Path, values: dict[str, Any], name: str, hint: str) -> Root:
+    value = values.get(name)
+    if not value:
         raise FileNotFoundError(f"{file}: no '{name}'; {hint}")
-    text = str(values[name])
-    if "://" in text:
+    if isinstance(value, str) and "://" in value:
         try:
-            store = open_store(text)
+            store = open_store(value)
         except (ValueError, ImportError) as error:
             raise type(error)(f"{file}: {name}: {error}") from error
         if not isinstance(store, LocalStore):
-            return text  # whether it is there, its first listing tells
-        text = str(store.root)
-    root = Path(text).expanduser()
-    if not root.is_absolute():
-        root = file.parent / root
+            return value  # whether it is there, its first listing tells
+        value = str(store.root)
+    root = _folder(file, name, value)
     if not root.is_dir():
         raise FileNotFoundError(f"{file}: {name} is '{root}', which is not a folder; {hint}")
     return root
@@ -93,7 +106,7 @@ def extra_roots(file: Path | None = None) -> dict[str, Path]:
     Raises ValueError naming what is there in place of them.
     """
     file, found = _section("extra", "NAME: FOLDER", file)
-    return {name: file.parent / Path(str(root)).expanduser() for name, root in found.items()}
+    return {name: _folder(file, f"extra.{name}", root) for name, root in found.items()}
 
 
 def testset_folders(file: Path | None = None) -> dict[str, tuple[Path, Path | None]]:
@@ -108,9 +121,9 @@ def testset_folders(file: Path | None = None) -> dict[str, tuple[Path, Path | No
             raise ValueError(
                 f"{file}: testsets.{name} is {known!r}; expected '{{folder: FOLDER, backgrounds: FOLDER}}'"
             )
-        below = [known["folder"], known.get("backgrounds")]
-        root, backgrounds = (each and file.parent / Path(str(each)).expanduser() for each in below)
-        folders[name] = (root, backgrounds)
+        root = _folder(file, f"testsets.{name}.folder", known["folder"])
+        backgrounds = known.get("backgrounds") and _folder(file, f"testsets.{name}.backgrounds", known["backgrounds"])
+        folders[name] = (root, backgrounds or None)
     return folders
 
 
@@ -119,7 +132,7 @@ def _section(key: str, line: str, file: Path | None) -> tuple[Path, dict[str, An
     file = file or find_paths_file()
     if file is None or not file.is_file():
         return Path(PATHS), {}
-    found = (YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}).get(key) or {}
+    found = _read(file).get(key) or {}
     if not isinstance(found, dict):
         raise ValueError(f"{file}: '{key}' is {found!r}; expected a line '{line}' for each below it")
     return file, {str(name): value for name, value in found.items()}

@@ -81,19 +81,34 @@ def read(path: Path, tensors: bool = True) -> Checkpoint:
     """Read a checkpoint, whatever it was made with, with or without its tensors.
 
     Raises:
-        ValueError: it is no checkpoint, or of another version.
+        ValueError: it is no checkpoint, its header is damaged, or it is of another version.
         SafetensorError: it is damaged.
     """
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("checkpoint")
         if text is None:
             raise ValueError(f"{path} is no training checkpoint; remove it to start over")
-        header = json.loads(text)
-        if header.pop("version") != VERSION:
-            raise ValueError(f"{path} was written by another version of cleanplate; remove it to start over")
-        header["changes"] = tuple(header.get("changes", ()))
+        header = _header(path, text)
         found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     return Checkpoint(tensors=found, **header)
+
+
+def _header(path: Path, text: str) -> dict[str, Any]:
+    """The fields of a checkpoint that are no tensors, each of the kind that it must be."""
+    try:
+        header: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the header of {path} is damaged ({error}); remove it to start over") from error
+    if not isinstance(header, dict) or header.pop("version", None) != VERSION:
+        raise ValueError(f"{path} was written by another version of cleanplate; remove it to start over")
+    optional: dict[str, type] = {"changes": list, "partial": bool}
+    kinds: dict[str, type] = {"step": int, "record": dict, "scaler": dict, "made_with": dict, **optional}
+    odd = [name for name in header if not isinstance(header[name], kinds.get(name, type(None)))]
+    odd += [name for name in kinds if name not in header and name not in optional]
+    if odd:
+        raise ValueError(f"the header of {path} has no fitting {', '.join(odd[:5])}; remove it to start over")
+    header["changes"] = tuple(header.get("changes", ()))
+    return header
 
 
 def newest_header(folder: Path) -> tuple[Path, Checkpoint] | None:

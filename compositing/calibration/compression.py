@@ -28,7 +28,7 @@ def jpeg_quality(data: bytes) -> int | None:
             if not isinstance(image, JpegImagePlugin.JpegImageFile) or 0 not in image.quantization:
                 return None
             table = np.sort(np.array(image.quantization[0], np.int64))
-    except (UnidentifiedImageError, OSError):
+    except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError):
         return None
     # Sorted, so that the order in which a decoder hands the table out does not matter.
     return min(range(1, 101), key=lambda quality: int(np.abs(np.sort(_table(quality)) - table).sum()))

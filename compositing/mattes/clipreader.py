@@ -10,8 +10,9 @@ from av.video.frame import VideoFrame
 
 from compositing.codec import Image
 from compositing.mattes.levels import Alpha, luma_to_alpha
+from compositing.mattes.videofile import open_video
 from compositing.mattes.videomatte import Clip, Layer
-from curation.images import decode_rgb
+from curation.images import MOST_MEGAPIXELS, decode_rgb, max_bytes
 from curation.storage import Store
 
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -108,7 +109,7 @@ def _by_stem(name: str, layer: Layer) -> dict[str, str]:
 
 def _read_image(store: Store, name: str, path: str) -> Image:
     try:
-        return decode_rgb(store.read(path))
+        return decode_rgb(store.read(path, most=max_bytes(MOST_MEGAPIXELS)), MOST_MEGAPIXELS)
     except (OSError, ValueError) as error:
         raise FrameError(f"{name}: {path}: {error}") from error
 
@@ -137,12 +138,10 @@ class _Video:
         self.count = 0
         self._file = store.open(path)
         try:
-            self._container = av.open(self._file, mode="r")
-            self._stream = self._container.streams.video[0]
-        except (av.FFmpegError, IndexError, ValueError) as error:
+            self._container, self._stream = open_video(self._file)
+        except (av.FFmpegError, ValueError) as error:
             self._file.close()
-            words = "it holds no video" if isinstance(error, IndexError) else str(error)
-            raise ClipError(f"{name}: {path} cannot be read: {words}") from error
+            raise ClipError(f"{name}: {path} cannot be read: {error}") from error
         self._frames: Iterator[VideoFrame] = self._container.decode(self._stream)
         self._start: float | None = None
 

@@ -89,6 +89,8 @@ class ParquetFiles:
     def _file(self, shard: str) -> pq.ParquetFile:
         file = self._files.pop(shard, None)
         if file is None:
+            if self.remote is None and not (self.folder / shard).is_file():  # opening a pipe would wait for ever
+                raise FileNotFoundError(f"{self.folder / shard} is missing or not a regular file")
             file = pq.ParquetFile(self.folder / shard if self.remote is None else self.remote.open(shard))
         self._files[shard] = file
         if len(self._files) > OPEN_FILES:

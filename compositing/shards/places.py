@@ -1,5 +1,6 @@
 """Where the members of each sample are, for the samples of a set: a few numbers each, mapped from a file."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from compositing.setrows import SetRows
 from compositing.shards.mapped import Records
 from compositing.tables import LAYERS, SHARDS
+from curation.sources import parse
 
 COUNT = len(LAYERS)
+ID = re.compile("[0-9a-f]{32}")
 _ORDER = np.argsort(LAYERS)
 """Members in the order of the table, as places in ``LAYERS``."""
 _SAMPLE = [("ordinal", "<i8"), ("key", "V16"), ("shard", "<i4")]
@@ -81,6 +84,12 @@ class Places:
             raise self._lacking(held)
 
     def _records_of(self, rows: pa.Table) -> NDArray[Any]:
+        try:
+            return self._checked(rows)
+        except (pa.ArrowException, TypeError, OverflowError, _DamagedError) as error:
+            raise ValueError(f"{self._name} is damaged: {error}; make it again with 'dvc repro render'") from error
+
+    def _checked(self, rows: pa.Table) -> NDArray[Any]:
         found = np.zeros(len(rows) // COUNT, self._kind)
         ordinals = rows["ordinal"].to_numpy().reshape(-1, COUNT)
         members = rows["member"].cast(pa.string()).to_numpy().reshape(-1, COUNT)
@@ -92,15 +101,15 @@ class Places:
         found["shard"] = self._numbers(every["shard"].combine_chunks())
         if self.in_tar:
             for name in ("offset", "size"):
-                found[name][:, _ORDER] = rows[name].to_numpy().reshape(-1, COUNT)
+                found[name][:, _ORDER] = _within(rows[name], name, self._kind[name].base).reshape(-1, COUNT)
         else:
             for name in ("row_group", "row"):
-                found[name] = every[name].to_numpy()
+                found[name] = _within(every[name], name, self._kind[name])
         return found
 
     def _numbers(self, shards: pa.DictionaryArray | pa.ChunkedArray) -> NDArray[np.int32]:
         shards = pc.dictionary_encode(pa.chunked_array([shards]).cast(pa.string())).combine_chunks()
-        known = [self._shards.setdefault(name, len(self._shards)) for name in shards.dictionary.to_pylist()]
+        known = [self._shards.setdefault(inside(name), len(self._shards)) for name in shards.dictionary.to_pylist()]
         return np.asarray(np.array(known, np.int32)[shards.indices.to_numpy()])
 
     def _lacking(self, rows: pa.Table) -> ValueError:
@@ -112,6 +121,32 @@ class Places:
         )
 
 
+class _DamagedError(Exception):
+    pass
+
+
+def inside(shard: str) -> str:
+    """Return a shard's name. Raises ValueError where it would lead out of the shards folder."""
+    try:
+        return parse(shard).path
+    except ValueError as error:
+        raise ValueError(f"shard {shard!r} does not lie in the shards folder; run 'dvc repro render'") from error
+
+
+def _within(values: pa.ChunkedArray, name: str, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return whole numbers from 0 that fit into ``kind``: they are read with, and would wrap."""
+    if values.null_count:
+        raise _DamagedError(f"{name} is missing")
+    found = values.to_numpy()
+    if len(found) and not 0 <= found.min() <= found.max() <= np.iinfo(kind).max:
+        raise _DamagedError(f"{name} is {found.min():,} or {found.max():,}")
+    return np.asarray(found)
+
+
 def _digests(keys: pa.ChunkedArray) -> NDArray[Any]:
     """Turn hex digits into bytes, 16 each: half the space."""
-    return np.frombuffer(bytes.fromhex("".join(keys.to_pylist())), "V16")
+    ids = keys.to_pylist()
+    wrong = next((each for each in ids if not (isinstance(each, str) and ID.fullmatch(each))), "")
+    if wrong != "":
+        raise _DamagedError(f"composite_id {wrong!r:.80} is not 32 hex digits")
+    return np.frombuffer(bytes.fromhex("".join(ids)), "V16")

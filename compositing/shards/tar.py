@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 OPEN_FILES = 128
+LARGE = 1 << 26
 
 
 class Span(NamedTuple):
@@ -58,11 +59,14 @@ class TarFiles:
         with self._lock:
             handle = self._handles.pop(shard, None)
             if handle is None:
-                handle = os.open(self.folder / shard, os.O_RDONLY)
+                # Not blocking: a pipe in a shard's place would wait for ever.
+                handle = os.open(self.folder / shard, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
             self._handles[shard] = handle  # last in the dict: used last
             if len(self._handles) > OPEN_FILES:
                 os.close(self._handles.pop(next(iter(self._handles))))
             # pread has no file position to share, so a handle inherited over a fork is harmless.
+            if size > LARGE and offset + size > os.fstat(handle).st_size:  # else an allocation of any size
+                raise ValueError(f"{self.folder / shard} is shorter than the {size:,} bytes asked for at {offset}")
             data = os.pread(handle, size, offset)
         if len(data) != size:
             raise ValueError(f"{self.folder / shard} ends at {offset + len(data)}, expected {size} bytes at {offset}")

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from compositing.setrows import runs
 from compositing.shards.parquet import ParquetFiles
+from compositing.shards.places import inside
 from compositing.tables import SHARDS
 from curation.identity import content_id, file_id
 from curation.tables import check_table
@@ -62,7 +63,7 @@ def shards_of(table: Path) -> list[ShardSpan]:
         with pq.ParquetFile(table) as file:
             columns = [runs(file, name) for name in ("shard", "shard_digest")]
             for first, stop, (shard, digest) in _overlaps(*columns):
-                known = spans.get(shard, ShardSpan(shard, digest, first, first))
+                known = spans.get(shard, ShardSpan(inside(shard), digest, first, first))
                 if (known.stop, known.digest) != (first, digest):
                     raise ValueError(f"{table}: the rows of {shard} are mixed with others; run 'dvc repro render'")
                 spans[shard] = known._replace(stop=stop)

@@ -65,7 +65,7 @@ def read_calibration(path: Path) -> Calibration:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; 'cleanplate calibrate-people FOLDER LABELS' writes it")
     try:
-        return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
+        return Calibration.model_validate_json(path.read_bytes())
     except ValidationError as error:
         words = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ValueError(

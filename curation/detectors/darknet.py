@@ -1,5 +1,6 @@
 """Darknet's own files, such as YOLOv3's cfg and weights, run by OpenCV."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from curation.detectors.onnx import one_a_person
 from curation.identity import file_id
 from curation.images import Rgb
 
+MOST_SIDE = 4096
+"""Of the input, pixels."""
+LEARNT = ("Convolution", "BatchNorm", "InnerProduct")
 PERSON = 5
 """Column of COCO's first class, after the box (4) and objectness."""
 
@@ -27,9 +31,19 @@ class DarknetDetector:
             self._net = cv2.dnn.readNetFromDarknet(str(cfg), str(weights))
         except (cv2.error, AttributeError) as error:  # OpenCV 5 reads it no more
             raise ValueError(f"{cfg} and {weights} cannot be read as a Darknet model: {error}") from error
-        self._net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         self._size = _input_size(cfg)
+        self._require_whole(weights)
+        self._net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         self._outputs = self._net.getUnconnectedOutLayersNames()
+
+    def _require_whole(self, weights: Path) -> None:
+        """OpenCV reads a file that ends early without a word, and takes for weights what lay in memory."""
+        layers = (self._net.getLayer(number) for number in range(1, len(self._net.getLayerNames()) + 1))
+        count = sum(blob.size for layer in layers if layer.type in LEARNT for blob in layer.blobs)
+        if weights.stat().st_size < 4 * count:
+            raise ValueError(
+                f"{weights} has {weights.stat().st_size:,} bytes, its cfg asks for {4 * count:,}: cut short"
+            )
 
     def detect(self, images: Sequence[Rgb]) -> list[Detections]:
         """Find people in images (H, W, 3) uint8, stretched to the input as Darknet does."""
@@ -48,8 +62,10 @@ def _input_size(cfg: Path) -> tuple[int, int]:
     found: dict[str, int] = {}
     for line in cfg.read_text(encoding="utf-8", errors="replace").splitlines():
         key, _, value = line.partition("=")
-        if key.strip() in ("width", "height") and value.strip().isdecimal():
+        if key.strip() in ("width", "height") and re.fullmatch("[0-9]{1,9}", value.strip()):
             found.setdefault(key.strip(), int(value))
     if len(found) < 2:
         raise ValueError(f"{cfg} states no width and height; is it a Darknet cfg?")
+    if not all(0 < side <= MOST_SIDE for side in found.values()):
+        raise ValueError(f"{cfg} asks for {found['width']}x{found['height']} pixels; expected sides up to {MOST_SIDE}")
     return found["width"], found["height"]

@@ -14,6 +14,7 @@ from curation.detectors.decoders import Array, Family, Found
 from curation.detectors.families import Signature, recognise
 from curation.identity import file_id
 from curation.images import Rgb
+from curation.onnxfile import open_onnx, run_onnx
 
 IOU = 0.45
 OPEN_SIDE = 640
@@ -60,7 +61,10 @@ class OnnxDetector:
         """Run the bare model on ready inputs (B, 3, H, W)."""
         if self._insists and len(inputs) < self._batch:
             inputs = np.concatenate([inputs, np.zeros((self._batch - len(inputs), *inputs.shape[1:]), np.float32)])
-        return list(self._session.run(None, {self._input: inputs}))
+        try:
+            return run_onnx(self._session, {self._input: inputs})
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
 
     def _read(self, answers: list[Array], sides: tuple[int, ...], scale: float) -> Detections:
         candidates = self.family.decode(answers, self.floor)
@@ -87,13 +91,7 @@ def open_session(weights: Path, device: Device) -> Any:
             "detect.device is 'cuda', but this onnxruntime runs on the CPU only; "
             "install onnxruntime-gpu in its place, or set detect.device to cpu"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(weights), sess_options=options, providers=[wanted])
-    except Exception as error:  # onnxruntime's own exceptions have no common base
-        raise ValueError(f"{weights} is not an ONNX model that can be run: {error}") from error
+    return open_onnx(weights, wanted)
 
 
 def shrink(image: Rgb, size: tuple[int, int]) -> Rgb:

@@ -1,11 +1,11 @@
 """torchvision's COCO detectors by name, such as ``fasterrcnn_mobilenet_v3_large_320_fpn``; weights from a file."""
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from curation.archives import refuse_bomb
 from curation.detectors import Detections, Device, arrange
 from curation.identity import file_id
 from curation.images import Rgb
@@ -29,8 +29,9 @@ class TorchvisionDetector:
         threshold = "box_score_thresh" if "rcnn" in name else "score_thresh"
         model = get_model(name, weights=None, weights_backbone=None, **{threshold: floor})
         try:
+            refuse_bomb(weights)
             model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        except (RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        except Exception as error:  # an unpickler raises anything at all on bytes that are no pickle
             raise ValueError(f"{weights} does not fit {name}: {str(error)[:300]}") from error
         self._model = model.eval().to(device)
 

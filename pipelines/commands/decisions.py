@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.terminal import quoted
+
 app = typer.Typer(no_args_is_help=True, help="Bring what was decided in FiftyOne into the pipeline.")
 console = Console()
 DECISIONS = Path("curation/decisions.csv")
@@ -66,5 +68,5 @@ def show() -> None:
         about = {row["image_id"]: (row["locator"], row["reason"]) for row in rows.to_pylist()}
     table = Table("image id", "decision", "by", "note", "image", "verdict", title=str(DECISIONS))
     for decision in read_decisions(DECISIONS).values():
-        table.add_row(*decision, *about.get(decision.image_id, ("not in the index", "")))
+        table.add_row(*map(quoted, decision), *map(quoted, about.get(decision.image_id, ("not in the index", ""))))
     console.print(table)

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipelines.terminal import quoted
+
 console = Console()
 app = typer.Typer(no_args_is_help=True, help="Shards in an object store.")
 SHOWN = 20
@@ -28,7 +30,7 @@ def verify(
     found = check(folder, index)
     for each in found.damage[:SHOWN]:
         whose = f" (composite {each.composite_id})" if each.composite_id else ""
-        console.print(f"{each.shard}: {each.what}{whose}", highlight=False, soft_wrap=True)
+        console.print(quoted(f"{each.shard}: {each.what}{whose}"), highlight=False, soft_wrap=True)
     if len(found.damage) > SHOWN:
         console.print(f"... and {len(found.damage) - SHOWN} more")
     affected = sorted({each.composite_id for each in found.damage if each.composite_id})
@@ -79,7 +81,7 @@ def show(
     with writing(out) as temporary:
         temporary.write_bytes(encoded.tobytes())
     for name, words in describe(shown.sample.recipe):
-        console.print(f"[bold]{name}[/bold]: {words}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{quoted(name)}[/bold]: {quoted(words)}", highlight=False, soft_wrap=True)
     console.print(f"{out}: {shown.origin}", highlight=False, soft_wrap=True)
 
 

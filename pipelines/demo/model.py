@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from curation.onnxfile import open_onnx
+
 EXPORT = Path("data/export")
 FIRST = "refine.onnx"
 """Taken before others of the folder."""
@@ -43,11 +45,8 @@ def find_model(given: Path | None = None, space: str | None = None) -> Model:
 
 def _space(path: Path) -> Space:
     """Ask the file: stage ``export`` writes the space into its metadata. Other models mix display values."""
-    import onnxruntime
-
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        said = json.loads(session.get_modelmeta().custom_metadata_map.get(ABOUT, "{}"))
-    except Exception:  # the runtime raises types of its own on files that are no model; the page says what is wrong
+        said = json.loads(open_onnx(path).get_modelmeta().custom_metadata_map.get(ABOUT, "{}"))
+    except (ValueError, RecursionError):  # no model, or no JSON: the page says what is wrong
         return "display"
-    return "linear" if said.get("space") == "linear" else "display"
+    return "linear" if isinstance(said, dict) and said.get("space") == "linear" else "display"

@@ -13,7 +13,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
-from curation.images import decode_rgb
+from compositing.mattes.videofile import open_video
+from curation.images import MOST_MEGAPIXELS, decode_rgb
 
 Bytes = NDArray[np.uint8]
 Packet: TypeAlias = "AnyPacket[Any]"
@@ -42,9 +43,8 @@ class Clip:
         """Open a file. Raises ValueError where it holds no video that can be read."""
         self.path = path
         try:
-            self._container = av.open(str(path))
-            self._video = self._container.streams.video[0]
-        except (OSError, av.FFmpegError, IndexError) as error:
+            self._container, self._video = open_video(path)
+        except (OSError, av.FFmpegError, ValueError) as error:
             raise ValueError(f"{path} cannot be read as a video: {error}") from error
         self._video.thread_type = "AUTO"
         self.audio: tuple[AudioStream, ...] = tuple(self._container.streams.audio)
@@ -132,7 +132,7 @@ def is_video(path: Path) -> bool:
 def read_picture(path: Path) -> Bytes:
     """A photograph, (H, W, 3) RGB uint8. Raises ValueError naming a file that is none."""
     try:
-        return decode_rgb(path.read_bytes())
+        return decode_rgb(path.read_bytes(), MOST_MEGAPIXELS)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 

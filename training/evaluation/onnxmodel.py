@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.shards.reader import Sample
+from curation.onnxfile import open_onnx, run_onnx
 from training.evaluation.methods import Floats, Prediction, colour
 
 MULTIPLE = 4
@@ -27,17 +28,13 @@ class OnnxMethod:
 
     def __init__(self, name: str, path: Path) -> None:
         """Raise FileNotFoundError, or ValueError listing the inputs that were found."""
-        import onnxruntime
-
         if not path.is_file():
             raise FileNotFoundError(f"method '{name}': {path} is missing; give the path of an ONNX file")
         self.name = name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime raises types of its own on files that are no model
-            raise ValueError(f"method '{name}': {path} is no model that ONNX Runtime can run ({error})") from error
+            self._session = open_onnx(path)
+        except ValueError as error:
+            raise ValueError(f"method '{name}': {error}") from error
         inputs = self._session.get_inputs()
         self._types = {each.name: FLOATS.get(each.type) for each in inputs}
         self._layers = _layers(name, path, inputs)
@@ -61,7 +58,11 @@ class OnnxMethod:
         given |= {name: np.ones(1, np.float32) for name in self._ratio}
         given |= {name: np.zeros((1, 1, 1, 1), self._types[name]) for name in self._states}
         alpha = foreground = None
-        for found in self._session.run(None, given):
+        try:
+            answers = run_onnx(self._session, given)
+        except ValueError as error:
+            raise ValueError(f"method '{self.name}': {error}") from error
+        for found in answers:
             if found.ndim != 4 or found.shape[2:] != pictures["src"].shape[1:]:
                 continue
             if found.shape[1] == 1 and alpha is None:

@@ -19,6 +19,8 @@ STORAGES = {
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
     "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
 }  # fmt: skip
+MOST_PARTS = 100_000
+"""Modules in a file, each counted as often as it is used: the largest networks have some thousands."""
 LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
 
 
@@ -36,15 +38,15 @@ def load_torchscript(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file is torn, or wants something that is no tensor.
     """
+    found: dict[str, Tensor] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             (data,) = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
             with archive.open(data) as file:
                 root = _Unpickler(file, archive, data.removesuffix(".pkl")).load()
-    except (pickle.UnpicklingError, zipfile.BadZipFile, KeyError, ValueError, EOFError, RuntimeError) as error:
+        _collect(root, "", found, [MOST_PARTS])
+    except Exception as error:  # an unpickler raises anything at all on bytes that are no pickle
         raise ValueError(f"weights: {path} cannot be read as a TorchScript file ({error})") from error
-    found: dict[str, Tensor] = {}
-    _collect(root, "", found)
     return found
 
 
@@ -52,15 +54,19 @@ class _Module:
     """A scripted module, reduced to its attributes."""
 
 
-def _collect(module: Any, prefix: str, found: dict[str, Tensor]) -> None:
+def _collect(module: Any, prefix: str, found: dict[str, Tensor], left: list[int]) -> None:
+    left[0] -= 1
+    if left[0] < 0:  # modules that share their parts can be walked in more ways than a machine has time
+        raise ValueError(f"it has more than {MOST_PARTS:,} modules")
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             found[prefix + name] = value
         elif isinstance(value, _Module):
-            _collect(value, f"{prefix}{name}.", found)
+            _collect(value, f"{prefix}{name}.", found, left)
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    # The one written in Python: that in C makes room for any place in its memo that a file names.
     def __init__(self, file: Any, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(file)
         self.archive = archive

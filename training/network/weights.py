@@ -4,15 +4,16 @@ Nothing in a file is ever run: safetensors hold none, and pickles are read with 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from curation.archives import refuse_bomb
 from curation.storage import writing
 from training.network.difference import CHANNELS
 from training.network.encoder import Backbone
@@ -27,6 +28,8 @@ REFINER = "refiner."
 
 EXTRA = ".extra"
 """How the names of weights end that see the difference of source and captured background."""
+
+Network = TypeVar("Network", bound=BaseNetwork)
 
 NEVER_MISSING = ("num_batches_tracked", EXTRA)
 
@@ -113,9 +116,14 @@ def load(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         state = _load_safetensors(path)
     else:
+        refuse_bomb(path)
         state = load_torchscript(path) if is_torchscript(path) else _load_pickle(path)
     if not state:
         raise ValueError(f"weights: {path} holds no tensors")
+    for name, value in state.items():
+        # One number with strides of 0 may stand for any shape: the first copy would fill the memory.
+        if value.layout != torch.strided or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError(f"weights: {path}: '{name}' {tuple(value.shape)} is not stored whole; save a plain copy")
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): value for name, value in state.items()}
     return state
@@ -123,8 +131,8 @@ def load(path: Path) -> dict[str, Tensor]:
 
 def load_metadata(path: Path) -> dict[str, Any]:
     """What :func:`save` was given for ``metadata``; empty for files that it did not write."""
-    found: dict[str, Any] = _header(path).get("metadata", {})
-    return found
+    found = _header(path).get("metadata") or {}
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def load_space(path: Path) -> str:
@@ -252,7 +260,7 @@ def load_base(path: Path) -> BaseNetwork:
     """
     state = load(path)
     found = _described(path, state)
-    network = build_base(found["backbone"], found.get("difference", "none"))
+    network = _built(path, lambda: build_base(found["backbone"], found.get("difference", "none")))
     _fill(network, state, path)
     return network
 
@@ -270,11 +278,19 @@ def load_refine(path: Path, **options: Any) -> RefineNetwork:
     """
     state = load(path)
     found = _described(path, state)
-    if found.pop("kind") != "refine":
+    if found.pop("kind", None) != "refine":
         raise ValueError(f"weights: {path} is of a base network, without a refiner; give the file of train_refine")
-    network = build_refine(**{**found, **options})
+    network = _built(path, lambda: build_refine(**{**found, **options}))
     _fill(network, state, path)
     return network
+
+
+def _built(path: Path, build: Callable[[], Network]) -> Network:
+    """Build what a file's header describes: its words came as data."""
+    try:
+        return build()
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"weights: the header of {path} describes no network known here: {error}") from error
 
 
 def _fill(network: BaseNetwork, state: Mapping[str, Tensor], path: Path) -> None:
@@ -302,9 +318,9 @@ def _require_fit(report: Report, partial: bool, source: str) -> None:
 
 def _described(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Kind and options of the network: as the file says, or guessed from its names."""
-    found = dict(_header(path).get("network", {}))
-    if found:
-        return found
+    found = _header(path).get("network")
+    if isinstance(found, dict) and found:
+        return {str(name): value for name, value in found.items()}
     first = state.get(f"{REFINER}conv1.weight")
     backbone = _backbone(state)
     if backbone is None:
@@ -328,9 +344,13 @@ def _backbone(state: Mapping[str, Tensor]) -> Backbone | None:
 def _header(path: Path) -> dict[str, Any]:
     if path.suffix != ".safetensors":
         return {}
-    with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get(HEADER)
-    return json.loads(text) if text else {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(HEADER)
+        found = json.loads(text) if text else {}
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise ValueError(f"weights: the header of {path} is damaged ({error}); fetch or make it again") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

@@ -28,6 +28,8 @@ MEMBER = re.compile(rf"(?P<key>.+)\.(?P<layer>src|bgr|fgr|pha)({'|'.join(map(re.
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 """EXIF's tag, and those of its values that swap width and height."""
 TOLD = 5
+MOST_BYTES = 1 << 30
+"""Of one picture's file."""
 """Samples that an error names, at most."""
 HINT = "expected folders src/, bgr/ and pha/, or KEY.src.jpg, KEY.bgr.jpg and KEY.pha.png, packed in .tar files or not"
 
@@ -84,7 +86,7 @@ class ExtraReader:
     def _layer(self, found: Found, layer: str) -> Image:
         decode = decode_grey_layer if layer == "pha" else decode_rgb_layer
         try:
-            return decode(self._source.read(found.layers[layer]))
+            return decode(self._source.read(found.layers[layer], MOST_BYTES))
         except (OSError, ValueError) as error:
             raise ValueError(f"{self._named(found)}: {layer}: {error}") from error
 
@@ -106,12 +108,12 @@ class ExtraReader:
         sizes = {}
         for layer, locator in found.layers.items():
             try:
-                with Pillow.open(io.BytesIO(self._source.read(locator))) as image:
+                with Pillow.open(io.BytesIO(self._source.read(locator, MOST_BYTES))) as image:
                     width, height = image.size
                     swapped = image.getexif().get(ORIENTATION) in SIDEWAYS
                     if layer == "pha" and image.mode in ("RGBA", "LA", "PA"):
                         return "pha has an alpha channel of its own; expected alpha as grey levels"
-            except (OSError, ValueError, SyntaxError) as error:
+            except Exception as error:  # a decoder meets arbitrary bytes and raises nearly everything
                 return f"{layer}: {error}"
             sizes[layer] = (height, width) if swapped else (width, height)
         if len(set(sizes.values())) > 1:

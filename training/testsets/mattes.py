@@ -16,7 +16,7 @@ from compositing.codec import encode_png
 from compositing.mattes.videomatte import Clip, Layer, find_clips
 from curation.sources import locator_of
 from curation.storage import LocalStore, open_store
-from training.testsets.pictures import pictures_of, to_bytes
+from training.testsets.pictures import pictures_of, read_raw, to_bytes
 from training.testsets.testset import Unusable
 
 FOREGROUNDS, ALPHAS = ("fg", "FG", "fgr"), ("alpha", "GT", "pha", "mask")
@@ -64,7 +64,7 @@ def _split(root: Path, scratch: Path) -> Mattes:
         if not path.lower().endswith(ENDINGS):
             unusable.append(Unusable(path, f"not a picture with an alpha channel ({', '.join(ENDINGS)})"))
             continue
-        image = cv2.imread(str(root / path), cv2.IMREAD_UNCHANGED)
+        image = read_raw(root / path)
         if image is None or image.ndim != 3 or image.shape[2] != 4:
             what = "not a readable picture" if image is None else "no alpha channel"
             unusable.append(Unusable(path, f"{what}; expected RGBA"))

@@ -87,7 +87,7 @@ def read_alpha(file: Path) -> Image:
 
     Raises ValueError naming the file where it is unreadable, coloured, or has an alpha channel of its own.
     """
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    image = read_raw(file)
     if image is None:
         raise ValueError(f"{file} is not a readable picture")
     if image.ndim == 3 and image.shape[2] == 4:
@@ -99,6 +99,14 @@ def read_alpha(file: Path) -> Image:
             raise ValueError(f"{file} is a colour picture, not alpha; are fgr and pha swapped?")
         image = image[..., 1]
     return to_bytes(image)
+
+
+def read_raw(file: Path) -> np.ndarray | None:
+    """Read a picture with all its channels and bits; None where it is none, or of more pixels than any camera makes."""
+    try:
+        return cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
 
 
 def to_bytes(image: np.ndarray) -> Image:

@@ -140,12 +140,19 @@ def load(path: Path) -> Incident:
         raise FileNotFoundError(f"{path} is not there; the message of the run that diverged names the file")
     try:
         with safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {}).get("incident", "{}"))
+            header: Any = json.loads((file.metadata() or {}).get("incident", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    if header.pop("version", None) != VERSION:
+    if not isinstance(header, dict) or header.pop("version", None) != VERSION:
         raise ValueError(f"{path} holds no step saved for replay by this version of cleanplate")
+    try:
+        return _incident(header, tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} lacks a part of the step, or holds another: {error}") from error
+
+
+def _incident(header: dict[str, Any], tensors: Mapping[str, Tensor]) -> Incident:
     params = TrainParams.model_validate_json(json.dumps(header.pop("params")))
     parts: dict[str, dict[str, Tensor]] = {"batch": {}, "weights": {}}
     for name, value in tensors.items():
