@@ -24,7 +24,7 @@ from curation.storage import writing
 from pipelines import installed
 
 CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
-CODE_FOLDERS = ("curation", "compositing", "training", "pipelines")
+CODE_FOLDERS = installed.ROOMS
 WHERE = ("devices",)
 """Parameters of a stage that say where it runs: other devices go on with what these have begun."""
 STALE_DAYS = 7
