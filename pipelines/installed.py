@@ -8,6 +8,7 @@ file a stage, and each stage depends on its own: one that would run other code t
 import importlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,12 @@ def noted(stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stages() -> dict[str, Any]:
-    return dict(YAML(typ="safe", pure=True).load(pipeline_text())["stages"])
+    return _parsed(pipeline_text())
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    return dict(YAML(typ="safe", pure=True).load(text)["stages"])
 
 
 def _code() -> dict[str, list[str]]:

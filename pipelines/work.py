@@ -26,7 +26,7 @@ from pipelines import installed
 
 T = TypeVar("T")
 CODE_SUFFIXES = {".py", ".yaml", ".csv", ".html", ".css", ".js", ".j2", ".txt"}
-CODE_FOLDERS = ("curation", "compositing", "training", "pipelines")
+CODE_FOLDERS = installed.ROOMS
 WHERE = ("devices",)
 """Parameters of a stage that say where it runs: other devices go on with what these have begun."""
 STALE_DAYS = 7

@@ -1,7 +1,10 @@
 """In a checkout the long names are the modules of the short ones, not copies of them."""
 
+import importlib
 import subprocess
 import sys
+
+import pytest
 
 
 def test_both_names_are_one_module():
@@ -17,21 +20,16 @@ def test_both_names_are_one_module():
 
 
 def test_what_is_not_there_is_said_by_its_name():
-    script = (
-        "import importlib\n"
-        "for name in ('cleanplate.training.nothing', 'cleanplate.nothing'):\n"
-        "    try: importlib.import_module(name)\n"
-        "    except ModuleNotFoundError as error: print(error.name)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["cleanplate.training.nothing", "cleanplate.nothing"]
+    for name in ("cleanplate.training.nothing", "cleanplate.nothing"):
+        with pytest.raises(ModuleNotFoundError) as error:
+            importlib.import_module(name)
+        assert error.value.name == name
 
 
 def test_a_module_runs_by_its_long_name(root, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "cleanplate.pipelines.curate"],
-        cwd=tmp_path, env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
+        [sys.executable, "-m", "cleanplate.pipelines.browse.mongod"],
+        cwd=tmp_path, env={"PYTHONPATH": str(root), "PATH": "/nowhere"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "params.yaml is missing; run 'cleanplate use sample'" in done.stdout
+    assert "mongod" in done.stdout, done.stderr
