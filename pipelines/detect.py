@@ -15,9 +15,11 @@ from curation.seen import Known, known_people
 from curation.storage import writing
 from curation.tables import IMAGES, PEOPLE, join_tables, read_table, write_table
 from pipelines import kept
+from pipelines.depot import Depot
 from pipelines.detectors import find_observer
 from pipelines.paths import roots
 from pipelines.stage import Stage, run
+from pipelines.work import work_url
 
 IMAGES_IN = Path("data/images.parquet")
 OUT = Path("data/people.parquet")
@@ -37,7 +39,13 @@ def body(stage: Stage) -> None:
     stamp = kept.stamp_of("detect", PACKAGES, [name, params.model_dump(mode="json"), calibration])
     kept.mark(stage.work.folder, stamp, shared=stage.share is not None)
     known = _known(images, stamp) if stage.share is None else None
-    rows = _agreed(stage.work.folder / TODO, images, stamp) if known is None else known.todo
+    if known is not None:
+        rows = known.todo
+    elif url := work_url():
+        Depot(url, stage.work.folder.name).agree(kept.MARK, stamp)
+        rows = np.arange(images.num_rows)  # no lock guards a list there, and each machine has kept rows of its own
+    else:
+        rows = _agreed(stage.work.folder / TODO, images, stamp)
     todo = images.take(pa.array(rows))
     log.info("%s known, %s to look at", f"{images.num_rows - len(todo):,}", f"{len(todo):,}")
     folders = roots(stage.params).backgrounds

@@ -18,9 +18,11 @@ from typing import Any, NoReturn, TypeVar
 import psutil
 
 from curation.storage import StorageError, writing
+from pipelines.depot import SHARED, fetch_shares, run_share
 from pipelines.engine import PartError, PartFunction, asked_engine, run_parts
+from pipelines.kept import MARK
 from pipelines.params import Params, load
-from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder
+from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder, work_url
 
 LOGS = Path("logs")
 METRICS = Path("metrics")
@@ -54,9 +56,13 @@ class Stage:
             require_extra("ray")
         mine = tasks if self.share is None else self.share.take(tasks)
         words = describe if self.share is None else f"{describe}, part {self.share}"
-        made = run_parts(mine, function, self.work.parts, words, engine=engine)
+        url = work_url()
         if self.share is None:
-            return made
+            return run_parts(mine, function, self.work.parts, words, engine=engine)
+        if url is None:
+            run_parts(mine, function, self.work.parts, words, engine=engine)
+        else:
+            run_share(mine, function, self.work.parts, words, url, engine)
         log.info("part %s is made; once all are, 'dvc repro %s' publishes them", self.share, self.name)
         return None
 
@@ -88,6 +94,9 @@ def run(name: str, body: Callable[[Stage], None], share: Share | None = None) ->
                 sweep()
                 log.info("%s starts", name)
                 with work_folder(name, share=share) as work:
+                    url = work_url()
+                    if url and share is None and name in SHARED:
+                        fetch_shares(url, work.folder, MARK)
                     body(Stage(name, params, work, share))
                     if share is None:
                         work.seal()

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
 from curation.identity import file_id, item_id
-from curation.storage import writing
+from curation.storage import is_remote, open_store, writing
 from pipelines import installed
 
 T = TypeVar("T")
@@ -38,8 +38,18 @@ class BusyError(RuntimeError):
 
 
 def work_root() -> Path:
-    """The folder that holds all work folders."""
-    return Path(os.environ.get("CLEANPLATE_WORK") or ".work")
+    """The folder that holds all work folders; where they are shared through an object store, this machine's own."""
+    asked = os.environ.get("CLEANPLATE_WORK") or ".work"
+    if is_remote(asked):
+        return Path(".work")
+    store = open_store(asked)
+    return Path(store.root)
+
+
+def work_url() -> str | None:
+    """The object store through which shares of a stage's parts meet, or None where they share a folder."""
+    asked = os.environ.get("CLEANPLATE_WORK") or ""
+    return asked if is_remote(asked) else None
 
 
 def _load_yaml(path: Path) -> dict[str, Any]:

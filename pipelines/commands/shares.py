@@ -11,8 +11,8 @@ def detect(part: PART) -> None:
     """Look for people in a share of the photographs; then 'dvc repro detect' publishes what all shares found.
 
     The machines need the same commit, environment and index ('dvc pull index'), the raw photographs, and
-    CLEANPLATE_WORK set to one folder that they share. The bytes are those of one run on one machine; a share that was
-    killed goes on where it stopped.
+    CLEANPLATE_WORK set to one folder or s3:// URL that they share. The bytes are those of one run on one machine; a
+    share that was killed goes on where it stopped.
     """
     _run("detect", part)
 
@@ -20,8 +20,9 @@ def detect(part: PART) -> None:
 def mattes(part: PART) -> None:
     """Store a share of the clips; then 'dvc repro mattes' publishes them all.
 
-    The machines need the same commit and environment, the raw clips, and CLEANPLATE_WORK set to one folder that they
-    share. The bytes are those of one run on one machine; a share that was killed goes on where it stopped.
+    The machines need the same commit and environment, the raw clips, and CLEANPLATE_WORK set to one folder or
+    s3:// URL that they share. The bytes are those of one run on one machine; a share that was killed goes on where it
+    stopped.
     """
     _run("mattes", part)
 
@@ -30,8 +31,8 @@ def render(part: PART) -> None:
     """Render a share of the shards; then 'dvc repro render' publishes them all.
 
     The machines need the same commit, environment, plan and frames ('dvc pull plan mattes'), the raw photographs, and
-    CLEANPLATE_WORK set to one folder that they share. The bytes are those of one run on one machine; a share that was
-    killed goes on where it stopped.
+    CLEANPLATE_WORK set to one folder or s3:// URL that they share. The bytes are those of one run on one machine; a
+    share that was killed goes on where it stopped.
     """
     _run("render", part)
 

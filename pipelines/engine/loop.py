@@ -17,6 +17,8 @@ LATE_FACTOR = 4.0
 """A part is late from so many times the median of the finished ones,"""
 LATE_SECONDS = 60.0
 """and from so many seconds."""
+LATE_KNOWN = 3
+"""So many have to be finished before anything counts as usual: a stage may have a few parts of very different kinds."""
 POLL_SECONDS = 1.0
 
 log = logging.getLogger("cleanplate.engine")
@@ -141,7 +143,7 @@ class _Loop:
         for tried in self.all_running():
             if tried not in self.begun and tried.temporary.exists():
                 self.begun[tried] = now
-        if self.waiting or not self.times:
+        if self.waiting or len(self.times) < LATE_KNOWN:
             return
         most = max(LATE_FACTOR * statistics.median(self.times), LATE_SECONDS)
         late = {key for key, tries in self.running.items() if now - self.begun.get(tries[0], now) > most}

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("curation", "compositing", "training", "pipelines")
 # The shell around a stage: it moves files and reads parameters, and changes no byte of an output.
-SHELL = {"params", "paths", "work", "engine", "kept", "progress", "stage", "presets", "samples"}
+SHELL = {"params", "paths", "work", "engine", "depot", "kept", "progress", "stage", "presets", "samples"}
 STAGES = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
 
 

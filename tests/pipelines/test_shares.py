@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import detect, index
+from pipelines.cli import app
 from pipelines.params import load
 from pipelines.stage import Stage
 from pipelines.work import work_folder
@@ -57,7 +59,8 @@ def test_shares_of_detect_give_the_bytes_of_one_run(
     assert before.items() <= parts().items()
 
 
-def test_what_is_no_share_is_refused_before_anything_runs(project: Path, root: Path) -> None:
-    done = detect_share("3/2", 1, root)
-    assert done.returncode == 2 and "3/2" in done.stderr
+@pytest.mark.parametrize("stage", ["detect", "mattes", "render"])
+def test_what_is_no_share_is_refused_before_anything_runs(bare_project: Path, stage: str) -> None:
+    done = CliRunner().invoke(app, [stage, "--part", "3/2"])
+    assert done.exit_code == 2 and "'3/2'" in done.output
     assert not Path(".work").exists()

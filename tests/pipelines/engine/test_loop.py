@@ -86,14 +86,20 @@ def test_a_slow_part_is_left_alone_while_others_wait(tmp_path, run):
 
 
 def test_where_all_that_runs_is_late_each_is_tried_again(tmp_path, run):
-    pool = Pool(tmp_path, {"p2": 1000.0, "p3": 1000.0})
-    run({f"p{n}": 10.0 for n in range(4)}, pool)
-    assert [key for key, _ in pool.begun[4:]] == ["p2", "p3"] and pool.now < 100
+    pool = Pool(tmp_path, {"p4": 1000.0, "p5": 1000.0})
+    run({f"p{n}": 10.0 for n in range(6)}, pool)
+    assert [key for key, _ in pool.begun[6:]] == ["p4", "p5"] and pool.now < 110
+
+
+def test_a_few_parts_say_nothing_about_what_is_usual(tmp_path, run):
+    pool = Pool(tmp_path, {"p0": 1000.0})
+    run({f"p{n}": 10.0 for n in range(3)}, pool)
+    assert [key for key, _ in pool.begun] == ["p0", "p1", "p2"] and pool.now > 1000
 
 
 def test_the_second_try_may_be_the_slower_one(tmp_path, run):
     pool = Pool(tmp_path, {"p0": 55.0})
-    run({"p0": 10.0, "p1": 10.0, "p2": 10.0}, pool)
+    run({f"p{n}": 10.0 for n in range(4)}, pool)
     assert [key for key, _ in pool.begun].count("p0") == 2 and pool.now < 70
 
 
