@@ -240,7 +240,7 @@ def _nanoseconds(moment: Any) -> int:
 def _patient(where: str, kind: _Kind, ask: Callable[[], T]) -> T:
     """Ask, and ask again with growing pauses where what failed may pass."""
     began, pause = time.monotonic(), FIRST_PAUSE
-    patience = float(os.environ.get("CLEANPLATE_STORAGE_PATIENCE") or PATIENCE)
+    patience = _patience()
     while True:
         try:
             return ask()
@@ -253,6 +253,14 @@ def _patient(where: str, kind: _Kind, ask: Callable[[], T]) -> T:
         # Spread, so that many workers do not come back at once.
         time.sleep(min(left, pause * random.uniform(0.5, 1)))
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _patience() -> float:
+    text = os.environ.get("CLEANPLATE_STORAGE_PATIENCE") or str(PATIENCE)
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"CLEANPLATE_STORAGE_PATIENCE is '{text}'; expected seconds, such as 60") from None
 
 
 _PASSES = {"HTTPClientError", "ConnectionError", "ClientError", "HttpError", "ResponseParserError", "IncompleteRead"}

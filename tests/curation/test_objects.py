@@ -172,6 +172,12 @@ def test_a_store_that_never_answers_ends_in_its_name(s3: S3, monkeypatch: pytest
         s3.failures = 0
 
 
+def test_a_patience_that_is_no_number_is_named(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_STORAGE_PATIENCE", "long")
+    with pytest.raises(ValueError, match="CLEANPLATE_STORAGE_PATIENCE is 'long'; expected seconds"):
+        open_store(s3.bucket()).read("x")
+
+
 def test_a_server_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as world:
         point_at(world, monkeypatch)
