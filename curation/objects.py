@@ -99,6 +99,10 @@ class ObjectStore:
                 f"'{parts.scheme}://...@{bucket}': the only user a URL may name is '{ANONYMOUS}'; for credentials "
                 f"{KINDS[parts.scheme].credentials}"
             )
+        if ":" in bucket:
+            raise ValueError(
+                f"'{url}': '{bucket}' is no bucket; an endpoint goes into AWS_ENDPOINT_URL, http:// and all"
+            )
         self._scheme = parts.scheme
         self._anonymous = parts.username == ANONYMOUS
         # Not urlsplit's path: '?' and '#' are letters of a key like any other.
@@ -165,16 +169,21 @@ class ObjectStore:
         return bytes(data)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """List all objects below a prefix, sorted by path. Raises FileNotFoundError where there is none."""
+        """List all objects below a prefix, sorted by path.
+
+        Raises FileNotFoundError where there is none, StorageError where the store does not sort (S3 Express does not).
+        """
         inner = prefix.strip("/")
         top = self._key(inner) if inner else self._base
-        found = False
+        last = ""
         for key, size, changed in (self._pages_s3 if self._scheme == "s3" else self._pages)(inner, top):
             if key.endswith("/"):  # what a console makes to show an empty folder
                 continue
-            found = True
+            if key <= last:
+                raise StorageError(f"{self.root} lists '{key}' after '{last}'; use a bucket whose listings are sorted")
+            last = key
             yield Entry(key[len(self._base) + 1 :], size, changed, changed)
-        if not found:
+        if not last:
             raise FileNotFoundError(f"{self.root}/{inner} holds no objects; check the URL's bucket and prefix")
 
     def _pages_s3(self, inner: str, top: str) -> Iterator[tuple[str, int, int]]:
