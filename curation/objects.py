@@ -99,6 +99,10 @@ class ObjectStore:
                 f"'{parts.scheme}://...@{bucket}': the only user a URL may name is '{ANONYMOUS}'; for credentials "
                 f"{KINDS[parts.scheme].credentials}"
             )
+        if ":" in bucket:
+            raise ValueError(
+                f"'{url}': '{bucket}' is no bucket; an endpoint goes into AWS_ENDPOINT_URL, http:// and all"
+            )
         self._scheme = parts.scheme
         self._anonymous = parts.username == ANONYMOUS
         # Not urlsplit's path: '?' and '#' are letters of a key like any other.
@@ -165,16 +169,21 @@ class ObjectStore:
         return bytes(data)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """List all objects below a prefix, sorted by path. Raises FileNotFoundError where there is none."""
+        """List all objects below a prefix, sorted by path.
+
+        Raises FileNotFoundError where there is none, StorageError where the store does not sort (S3 Express does not).
+        """
         inner = prefix.strip("/")
         top = self._key(inner) if inner else self._base
-        found = False
+        last = ""
         for key, size, changed in (self._pages_s3 if self._scheme == "s3" else self._pages)(inner, top):
             if key.endswith("/"):  # what a console makes to show an empty folder
                 continue
-            found = True
+            if key <= last:
+                raise StorageError(f"{self.root} lists '{key}' after '{last}'; use a bucket whose listings are sorted")
+            last = key
             yield Entry(key[len(self._base) + 1 :], size, changed, changed)
-        if not found:
+        if not last:
             raise FileNotFoundError(f"{self.root}/{inner} holds no objects; check the URL's bucket and prefix")
 
     def _pages_s3(self, inner: str, top: str) -> Iterator[tuple[str, int, int]]:
@@ -240,7 +249,7 @@ def _nanoseconds(moment: Any) -> int:
 def _patient(where: str, kind: _Kind, ask: Callable[[], T]) -> T:
     """Ask, and ask again with growing pauses where what failed may pass."""
     began, pause = time.monotonic(), FIRST_PAUSE
-    patience = float(os.environ.get("CLEANPLATE_STORAGE_PATIENCE") or PATIENCE)
+    patience = _patience()
     while True:
         try:
             return ask()
@@ -253,6 +262,14 @@ def _patient(where: str, kind: _Kind, ask: Callable[[], T]) -> T:
         # Spread, so that many workers do not come back at once.
         time.sleep(min(left, pause * random.uniform(0.5, 1)))
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _patience() -> float:
+    text = os.environ.get("CLEANPLATE_STORAGE_PATIENCE") or str(PATIENCE)
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"CLEANPLATE_STORAGE_PATIENCE is '{text}'; expected seconds, such as 60") from None
 
 
 _PASSES = {"HTTPClientError", "ConnectionError", "ClientError", "HttpError", "ResponseParserError", "IncompleteRead"}

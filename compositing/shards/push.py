@@ -68,7 +68,7 @@ def push(shards: Path, table: Path, url: Root, advance: Callable[[int], None] = 
 
 def _noted(store: Store) -> dict[str, str]:
     try:
-        found = json.loads(store.read(PUSHING))
+        found = json.loads(store.read(PUSHING, most=1 << 28))
     except (FileNotFoundError, ValueError):
         return {}
     return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}

@@ -42,7 +42,7 @@ class RangeCache:
         """``limit`` in bytes; 0 keeps nothing. Raises OSError where the folder cannot be written to."""
         self.folder = folder
         self.limit = limit
-        self._full = False
+        self._off = False
         if not limit:
             return
         try:
@@ -59,7 +59,7 @@ class RangeCache:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._full = False
+        self._off = False
 
     def get(self, name: str, size: int) -> bytes | None:
         """Return a kept range of ``size`` bytes, or None. One that is damaged is none."""
@@ -79,31 +79,34 @@ class RangeCache:
         return body
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a range. Where the disk is full, older ones go; where that does not help, nothing is kept any more."""
+        """Keep a range. Where the disk is full, older ones go; where that does not help, nothing is kept any more.
+
+        Raises nothing: what is not kept is fetched again.
+        """
         size = len(data) + _MARK.size
-        if size > self.limit * KEEPS or self._full:
+        if size > self.limit * KEEPS or self._off:
             return
         try:
             self._take(size)
             self._write(name, data)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
             self._make_do(name, data, error)
 
     def _make_do(self, name: str, data: bytes, error: OSError) -> None:
         try:
-            with self._lock():
-                self._count_down(self._clear(self._kept_bytes() // 2))
+            self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                with self._lock():
+                    self._count_down(self._clear(self._kept_bytes() // 2))
             self._take(len(data) + _MARK.size)
             self._write(name, data)
-        except OSError:
-            self._full = True
+        except OSError as still:
+            self._off = True
             log.warning(
-                "the cache of shards in '%s' has no room left (%s): going on without keeping more, so shards are "
-                "fetched again each time; free some disk or set CLEANPLATE_CACHE and CLEANPLATE_CACHE_GB",
+                "the cache of shards in '%s' takes no more (%s): going on without it, so shards are fetched again each "
+                "time; make room there, or set CLEANPLATE_CACHE and CLEANPLATE_CACHE_GB",
                 self.folder,
-                error.strerror,
+                still.strerror or still,
             )
 
     def _write(self, name: str, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """Tar or Parquet shards, written atomically, read by offset."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -20,6 +21,10 @@ from compositing.tables import LAYERS
 from curation.config import Section
 from curation.identity import file_id
 from curation.storage import Root, is_remote
+
+AHEAD = 256
+"""Recipes asked for together."""
+log = logging.getLogger("cleanplate.shards")
 
 
 class RenderParams(Section):
@@ -156,10 +161,11 @@ class ShardReader:
         first, stop = min(offset[i] for i in chosen), max(offset[i] + size[i] for i in chosen)
         return Span(self._places.shard(position), first, stop - first)
 
-    def prefetch(self, positions: Iterable[int]) -> None:
-        """Begin to fetch the samples at some positions that will be read soon; nothing to do for local shards."""
+    def prefetch(self, positions: Iterable[int], members: Iterable[str] = LAYERS) -> None:
+        """Begin to fetch samples, or members of them, that will be read soon; nothing to do for local shards."""
         if self._remote is not None and self._places.in_tar:
-            self._remote.prefetch(self._span(position, LAYERS) for position in positions)
+            wanted = tuple(members)
+            self._remote.prefetch(self._span(position, wanted) for position in positions)
 
     def traffic(self) -> Traffic | None:
         """What reading from an object store took so far, in all processes; None for local shards."""
@@ -182,5 +188,11 @@ class ShardReader:
 
     def recipes(self) -> pd.DataFrame:
         """All recipes in the order of positions, one row a sample; no image is decoded."""
-        rows = [json.loads(self.read_members(i, ("json",))["json"]) for i in range(len(self))]
+        if self._remote is not None:
+            log.info("reading %s recipes of set '%s' from %s", f"{len(self):,}", self.set_name, self._remote.url)
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(self), AHEAD):
+            positions = range(start, min(start + AHEAD, len(self)))
+            self.prefetch(positions, ("json",))
+            rows += [json.loads(self.read_members(i, ("json",))["json"]) for i in positions]
         return pd.DataFrame(rows)

@@ -121,6 +121,14 @@ def test_a_listing_of_many_pages(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(s3.asked) == 3
 
 
+def test_a_listing_out_of_order_is_refused(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(s3.bucket())
+    pages = [(f"{str(store.root).removeprefix('s3://')}/{name}", 1, 1) for name in "ba"]
+    monkeypatch.setattr(store, "_pages_s3", lambda inner, top: iter(pages))
+    with pytest.raises(StorageError, match=r"lists '.*/a' after '.*/b'; use a bucket whose listings are sorted"):
+        list(store.list())
+
+
 def test_one_request_reads_one_locator(s3: S3) -> None:
     store = open_store(s3.bucket())
     store.put("x", b"0123456789")
@@ -170,6 +178,12 @@ def test_a_store_that_never_answers_ends_in_its_name(s3: S3, monkeypatch: pytest
             store.read("x")
     finally:
         s3.failures = 0
+
+
+def test_a_patience_that_is_no_number_is_named(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANPLATE_STORAGE_PATIENCE", "long")
+    with pytest.raises(ValueError, match="CLEANPLATE_STORAGE_PATIENCE is 'long'; expected seconds"):
+        open_store(s3.bucket()).read("x")
 
 
 def test_a_server_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +257,8 @@ def test_refuses_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
     for url in ("ftp://host/x", "s3://", "s3:///x", "http://host/x"):
         with pytest.raises(ValueError, match="expected s3://BUCKET/PREFIX"):
             open_store(url)
+    with pytest.raises(ValueError, match="'host:9000' is no bucket; an endpoint goes into AWS_ENDPOINT_URL"):
+        open_store("s3://host:9000/bucket")
     with pytest.raises(ValueError, match="three slashes"):
         open_store("file://host/x")
     with pytest.raises(ValueError, match="only user a URL may name is 'anonymous'") as told:

@@ -307,6 +307,7 @@ def _watched(found: Iterator[Batch], reader: Reader) -> Iterator[Batch]:
     """Give the batches, and let no stall and no fetching go by without a line in the log."""
     fetching = reader if isinstance(reader, Fetching) else None
     before, told = (fetching.traffic() if fetching else None), time.monotonic()
+    why = "the loaders were starting"
     while True:
         asked = time.monotonic()
         batch = next(found, None)
@@ -318,11 +319,12 @@ def _watched(found: Iterator[Batch], reader: Reader) -> Iterator[Batch]:
             words = traffic.plus(before, -1).words()
             before, told = traffic, now
         if stalled:
-            log.warning("no batch for %.0f s; %s", now - asked, words or "the loaders are too few or the disk is slow")
+            log.warning("no batch for %.0f s; %s", now - asked, words or why)
         elif words:
             log.info("%s", words)
         if batch is None:
             return
+        why = "the loaders are too few, or what they read from is slow"
         yield batch
 
 

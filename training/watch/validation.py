@@ -1,5 +1,6 @@
 """What a network is worth in mid-training: the error of alpha on a few fixed samples of the ``valid`` set."""
 
+import logging
 from collections.abc import Mapping
 from itertools import chain, islice
 from typing import Protocol
@@ -15,8 +16,9 @@ from compositing.shards.reader import Sample
 from training.devices.ranks import ALONE, Ranks
 from training.network import RefineNetwork
 from training.network.resize import resize
-from training.samples.data import Reader, to_batch, to_images
+from training.samples.data import Fetching, Reader, to_batch, to_images
 
+log = logging.getLogger("cleanplate.train")
 MOST = 24
 CASES = "cases"
 """The strength of hard cases."""
@@ -60,6 +62,11 @@ def validate(
     network's mode is put back.
     """
     was_training = network.training
+    mine = [place for number, place in enumerate(chain.from_iterable(chosen.values())) if ranks.takes(number)]
+    fetching = reader if isinstance(reader, Fetching) else None
+    before = fetching.traffic() if fetching else None
+    if fetching is not None:
+        fetching.prefetch(mine)
     network.eval()
     try:
         with fabric.autocast():
@@ -69,6 +76,9 @@ def validate(
             ]
     finally:
         network.train(was_training)
+    traffic = fetching.traffic() if fetching else None
+    if traffic is not None and before is not None and traffic.plus(before, -1).fetched:
+        log.info("validation: %s", traffic.plus(before, -1).words())
     joint = iter(ranks.add(found))  # each value has one rank's share, so the sum rounds nothing
     means = {strength: float(np.mean(list(islice(joint, len(chosen[strength]))))) for strength in chosen}
     common = [mean for strength, mean in means.items() if strength != CASES or len(means) == 1]

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pickle
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -126,6 +127,20 @@ def test_a_full_disk_is_survived_and_told_once(
     assert cache.get(name(6), 1000) is None
     (told,) = [record.getMessage() for record in caplog.records]
     assert str(tmp_path) in told and "No space left" in told and "CLEANPLATE_CACHE" in told
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = RangeCache(tmp_path / "cache", 10_000)
+    cache.put(name(1), content(1))
+    shutil.rmtree(tmp_path / "cache")
+    assert cache.get(name(1), 1000) is None
+    cache.put(name(2), content(2))
+    assert cache.get(name(2), 1000) == content(2)
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("a file in its place")
+    cache.put(name(3), content(3))
+    assert cache.get(name(3), 1000) is None
+    assert "takes no more" in caplog.text
 
 
 def test_no_limit_keeps_nothing(tmp_path: Path) -> None:

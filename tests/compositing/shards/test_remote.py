@@ -92,6 +92,20 @@ def test_a_sample_is_one_request_and_samples_come_together(tmp_path: Path, s3: S
     assert found.waited > 0.1, "and what was waited for is counted"
 
 
+def test_recipes_come_together(tmp_path: Path, s3: S3) -> None:
+    shards = write_shards(tmp_path / "made", {"base": [sample(number) for number in range(COUNT)]})
+    there = remote(shards, s3.fill(s3.bucket(), shards / "shards"), RangeCache(tmp_path / "cache", 0))
+    s3.asked.clear()
+    s3.delay = 0.1
+    try:
+        assert len(there.recipes()) == COUNT
+    finally:
+        s3.delay = 0.0
+    assert len(s3.asked) == COUNT
+    found = there.traffic()
+    assert found is not None and found.waited < COUNT * 0.1 / 2
+
+
 def test_another_render_is_refused(shards: Path, tmp_path: Path, s3: S3, caplog: pytest.LogCaptureFixture) -> None:
     url, cache = s3.fill(s3.bucket(), shards / "shards"), RangeCache(tmp_path, 1 << 20)
     with caplog.at_level(logging.WARNING):

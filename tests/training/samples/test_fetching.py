@@ -28,7 +28,7 @@ def alike(one: list[Batch], two: list[Batch]) -> bool:
     )
 
 
-@pytest.mark.parametrize("loaders", [0, 2])
+@pytest.mark.parametrize("loaders", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_same_batches_and_a_cache_within_its_limit(
     disc_shards: Path, disc_reader, tmp_path: Path, s3: S3, caplog: pytest.LogCaptureFixture, loaders: int, monkeypatch
 ) -> None:
@@ -47,7 +47,7 @@ def test_the_same_batches_and_a_cache_within_its_limit(
     assert told and "of reads from the cache" in told[0] and "s waited" in told[0]
 
 
-@pytest.mark.parametrize("loaders", [0, 1])
+@pytest.mark.parametrize("loaders", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_server_that_stops_ends_training_with_its_name(
     disc_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaders: int
 ) -> None:
