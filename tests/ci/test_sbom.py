@@ -19,8 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def made(folder: Path, name: str) -> bytes:
     text = (ROOT / "requirements.lock").read_text()
     (folder / "requirements.lock").write_text(text[: text.index("\naiohttp==")] + "\n")
-    locks = [folder / "requirements.lock", ROOT / "requirements-mongod.txt"]
-    command = [sys.executable, ROOT / ".ci" / "sbom.py", folder / name, *locks]
+    with (folder / "requirements.lock").open("a") as file:
+        file.write((ROOT / "requirements-mongod.txt").read_text())
+    command = [sys.executable, ROOT / ".ci" / "sbom.py", folder / name, folder / "requirements.lock"]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     return (folder / name).read_bytes()
 

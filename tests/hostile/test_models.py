@@ -14,7 +14,7 @@ from curation.detectors.calibration import read_calibration
 from curation.detectors.darknet import DarknetDetector
 from curation.detectors.onnx import OnnxDetector
 from curation.detectors.torchvision import TorchvisionDetector
-from tests.hostile.contained import contained
+from tests.hostile.contained import contained, contained_all
 from tests.hostile.test_weights import Evil
 from training.evaluation.onnxmodel import OnnxMethod
 
@@ -123,6 +123,14 @@ def test_what_is_no_model_is_named(data: bytes, tmp_path: Path) -> None:
         assert contained(use, tmp_path / "m.onnx", folder=tmp_path).refused("m.onnx")
 
 
+@pytest.mark.parametrize("dims", [[10**12], [2**62, 2**62], [-1], [85]])
+def test_an_initialiser_that_says_it_is_larger_than_it_is_is_refused(dims: list[int], tmp_path: Path) -> None:
+    rows = onnx.TensorProto(name="rows", data_type=FLOAT, dims=dims, raw_data=bytes(16))
+    path = model(tmp_path / "m.onnx", [NUMBER, helper.make_node("Add", ["number", "rows"], ["output"])], [rows])
+    outcome = contained(looked, path, folder=tmp_path, megabytes=24_000)
+    assert outcome.refused("m.onnx") and outcome.megabytes < 200, outcome
+
+
 NET = "[net]\nwidth={}\nheight={}\nchannels=3\n"
 LAYER = "[convolutional]\nbatch_normalize=1\nfilters={}\nsize={}\nstride=1\npad=1\nactivation=leaky\n"
 FLOATS = 4 * (4 * 3 * 9 + 4 * 4)
@@ -150,10 +158,10 @@ def darknet(folder: Path, cfg: str) -> str:
     return DarknetDetector(folder / "a.cfg", folder / "a.weights", 0.1).name
 
 
-@pytest.mark.parametrize("name", CFGS)
-def test_a_darknet_cfg_that_lies_is_refused(name: str, tmp_path: Path) -> None:
-    outcome = contained(darknet, tmp_path, CFGS[name], folder=tmp_path)
-    assert outcome.refused(str(tmp_path / "a.")) and outcome.megabytes < 100, outcome
+def test_a_darknet_cfg_that_lies_is_refused(tmp_path: Path) -> None:
+    cases = {name: (tmp_path, text) for name, text in CFGS.items()}
+    for name, outcome in contained_all(darknet, cases, tmp_path).items():
+        assert outcome.refused(str(tmp_path / "a.")) and outcome.megabytes < 100, (name, outcome)
 
 
 def test_a_darknet_file_that_is_whole_is_read(tmp_path: Path) -> None:
@@ -168,7 +176,8 @@ def test_torchvisions_weights_run_nothing(tmp_path: Path) -> None:
     assert contained(TorchvisionDetector, name, path, 0.1, folder=tmp_path).refused("weights.pth does not fit")
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"[" * 100_000, b'{"whole": NaN}', b"5"])
-def test_a_calibration_that_is_none_is_named(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "c.json").write_bytes(data)
-    assert contained(read_calibration, tmp_path / "c.json", folder=tmp_path).refused("c.json is no calibration")
+def test_a_calibration_that_is_none_is_named(tmp_path: Path) -> None:
+    for data in (b"", b"\xff\xfe", b"[" * 100_000, b'{"whole": NaN}', b"5"):
+        (tmp_path / "c.json").write_bytes(data)
+        with pytest.raises(ValueError, match=r"c\.json is no calibration"):
+            read_calibration(tmp_path / "c.json")

@@ -18,7 +18,7 @@ from compositing.shards.tar import TarFiles
 from compositing.shards.verify import shards_of
 from compositing.tables import LAYERS, SHARDS
 from curation.tables import IMAGES, MOST_GROUP_ROWS, read_pieces, read_table, write_table
-from tests.hostile.contained import contained
+from tests.hostile.contained import contained, contained_all
 
 META = IMAGES.schema.metadata
 
@@ -70,7 +70,8 @@ def test_what_is_not_the_table_is_named(tmp_path: Path) -> None:
         lambda: SetRows(IMAGES, path).counts,
     ]
 
-    def told() -> list[str]:
+    def told(data: bytes) -> list[str]:
+        path.write_bytes(data)
         words = []
         for read in readers:
             try:
@@ -79,9 +80,8 @@ def test_what_is_not_the_table_is_named(tmp_path: Path) -> None:
                 words.append(str(error))
         return words
 
-    for name, data in wrong(tmp_path).items():
-        path.write_bytes(data)
-        outcome = contained(told, folder=tmp_path)
+    cases = {name: (data,) for name, data in wrong(tmp_path).items()}
+    for name, outcome in contained_all(told, cases, tmp_path).items():
         assert outcome.error == "" and outcome.harmless, (name, outcome)
         for words in outcome.value:
             assert words.startswith(str(path)) and "dvc repro" in words, (name, words)
@@ -155,17 +155,15 @@ SPANS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", SPANS)
-def test_a_shard_is_read_in_its_folder_and_its_file(name: str, tmp_path: Path) -> None:
-    values, words = SPANS[name]
-    table = shards(tmp_path, **values)
-
-    def read() -> dict[str, bytes]:
+def test_a_shard_is_read_in_its_folder_and_its_file(tmp_path: Path) -> None:
+    def read(values: dict[str, Any]) -> dict[str, bytes]:
         tempfile.tempdir = str(tmp_path)
-        return ShardReader(tmp_path / "shards", table, "base").read_members(0)
+        return ShardReader(tmp_path / "shards", shards(tmp_path, **values), "base").read_members(0)
 
-    outcome = contained(read, folder=tmp_path, seconds=20)
-    assert outcome.refused(words) and outcome.megabytes < 100, outcome
+    shards(tmp_path)
+    cases = {name: (values,) for name, (values, _) in SPANS.items()}
+    for name, outcome in contained_all(read, cases, tmp_path).items():
+        assert outcome.refused(SPANS[name][1]) and outcome.megabytes < 100, (name, outcome)
 
 
 @pytest.mark.parametrize("name", ["../secret.tar", "/etc/passwd", "a\0b"])

@@ -10,7 +10,7 @@ from curation.audit import read_labels
 from curation.decisions import Decision, read_decisions, write_decisions
 from pipelines import cli, params, paths
 from pipelines.explain import explain
-from tests.hostile.contained import contained
+from tests.hostile.contained import contained_all
 
 
 def laughs(merge: str = "") -> str:
@@ -50,44 +50,55 @@ YAMLS = {
 }
 
 
-@pytest.mark.parametrize("name", YAMLS)
-def test_params_are_plain_values_or_an_error_that_names_the_file(name: str, tmp_path: Path) -> None:
-    outcome = contained(params.parse, YAMLS[name], folder=tmp_path, seconds=20)
-    assert outcome.error == "ParamsError" and outcome.refused("params.yaml") and outcome.megabytes < 100, outcome
+def test_params_are_plain_values_or_an_error_that_names_the_file(tmp_path: Path) -> None:
+    cases = {name: (text,) for name, text in YAMLS.items()}
+    for name, outcome in contained_all(params.parse, cases, tmp_path).items():
+        assert outcome.error == "ParamsError" and outcome.refused("params.yaml"), (name, outcome)
+        assert outcome.megabytes < 100, (name, outcome)
 
 
 def test_a_reference_that_stands_for_little_is_fine() -> None:
     assert params.read_yaml("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]", "f")["b"] == {"x": 1, "y": 2}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(YAMLS[name] for name in YAMLS if name != "nothing"),
-        "places365: 5\nvideomatte: 5",
-        'places365: "a\\0b"\nvideomatte: b',
-        "places365: ~nobody-of-that-name/x\nvideomatte: b",
-        "places365: /nowhere\nvideomatte: b",
-    ],
+ROOTS = {name: text for name, text in YAMLS.items() if name != "nothing"} | {
+    "numbers": "places365: 5\nvideomatte: 5",
+    "null byte in a name": 'places365: "a\\0b"\nvideomatte: b',
+    "nobody's home": "places365: ~nobody-of-that-name/x\nvideomatte: b",
+    "nowhere": "places365: /nowhere\nvideomatte: b",
+}
+FURTHER = (
+    "extra: 5",
+    "extra: {a: 5}",
+    "testsets: {a: {folder: 5}}",
+    "testsets: {a: [b]}",
+    "testsets: x",
+    "extra: {a: ~}",
 )
-def test_paths_are_folders_or_an_error_that_names_the_file(text: str, tmp_path: Path, monkeypatch: Any) -> None:
+
+
+def test_paths_are_folders_or_an_error_that_names_the_file(tmp_path: Path, monkeypatch: Any) -> None:
     file = tmp_path / "paths.yaml"
     monkeypatch.setenv("CLEANPLATE_PATHS", str(file))
-    file.write_text(text)
     known = params.load()
     full = known.model_copy(update={"data": known.data.model_copy(update={"preset": "full"})})
-    assert contained(paths.roots, full, folder=tmp_path).refused("paths.yaml"), text[:80]
+
+    def read(text: str) -> object:
+        file.write_text(text)
+        return paths.roots(full)
+
+    cases = {name: (text,) for name, text in ROOTS.items()}
+    for name, outcome in contained_all(read, cases, tmp_path).items():
+        assert outcome.refused("paths.yaml"), (name, outcome)
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["extra: 5", "extra: {a: 5}", "testsets: {a: {folder: 5}}", "testsets: {a: [b]}", "testsets: x", "extra: {a: ~}"],
-)
-def test_further_folders_are_folders_too(line: str, tmp_path: Path) -> None:
+def test_further_folders_are_folders_too(tmp_path: Path) -> None:
     file = tmp_path / "paths.yaml"
-    file.write_text(line)
-    read = paths.extra_roots if line.startswith("extra") else paths.testset_folders
-    assert contained(read, file, folder=tmp_path).refused("paths.yaml"), line
+    for line in FURTHER:
+        file.write_text(line)
+        read = paths.extra_roots if line.startswith("extra") else paths.testset_folders
+        with pytest.raises(ValueError, match=r"paths\.yaml"):
+            read(file)
 
 
 HEAD = b"image_id,decision,by,note\n"
@@ -106,11 +117,12 @@ CSVS = {
 }
 
 
-@pytest.mark.parametrize("name", CSVS)
-def test_decisions_are_read_or_the_file_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / "decisions.csv").write_bytes(CSVS[name])
-    outcome = contained(read_decisions, tmp_path / "decisions.csv", folder=tmp_path)
-    assert outcome.refused("decisions.csv"), outcome
+def test_decisions_are_read_or_the_file_is_named(tmp_path: Path) -> None:
+    for name, data in CSVS.items():
+        (tmp_path / f"{name}.csv").write_bytes(data)
+    cases = {name: (tmp_path / f"{name}.csv",) for name in CSVS}
+    for name, outcome in contained_all(read_decisions, cases, tmp_path).items():
+        assert outcome.refused(f"{name}.csv"), (name, outcome)
 
 
 HOSTILE = "[red]</b>[/nothing][link=https://evil]x[/link]\x1b]0;title\x07\x1b[2J\x9b31m<script>\u202e"
@@ -171,8 +183,9 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("name", LABELS)
-def test_labels_are_read_or_the_file_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_bytes(LABELS[name])
-    outcome = contained(read_labels, tmp_path / "labels.csv", folder=tmp_path)
-    assert outcome.refused("labels.csv"), outcome
+def test_labels_are_read_or_the_file_is_named(tmp_path: Path) -> None:
+    for name, data in LABELS.items():
+        (tmp_path / f"{name}.csv").write_bytes(data)
+    cases = {name: (tmp_path / f"{name}.csv",) for name in LABELS}
+    for name, outcome in contained_all(read_labels, cases, tmp_path).items():
+        assert outcome.refused(f"{name}.csv"), (name, outcome)

@@ -6,13 +6,14 @@ import os
 import pickle
 import struct
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
 from pipelines.params import load
-from tests.hostile.contained import Outcome, contained
+from tests.hostile.contained import Outcome, contained_all
 from training import checkpoint
 from training.network import weights
 from training.watch import divergence
@@ -33,9 +34,15 @@ def saved(value: object, **options: bool) -> bytes:
     return buffer.getvalue()
 
 
-def loaded(path: Path, data: bytes) -> Outcome:
-    path.write_bytes(data)
-    return contained(lambda: sorted(weights.load(path)), folder=path.parent, seconds=20)
+def loaded(folder: Path, files: Mapping[str, bytes]) -> dict[str, Outcome]:
+    """How the files, by name, are taken as weights."""
+
+    def read(name: str) -> list[str]:
+        return sorted(weights.load(folder / name))
+
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return contained_all(read, {name: (name,) for name in files}, folder)
 
 
 PICKLES = {
@@ -45,12 +52,12 @@ PICKLES = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".safetensors"])
-@pytest.mark.parametrize("kind", PICKLES)
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_pickle_that_calls_a_program_is_refused(suffix: str, kind: str, tmp_path: Path) -> None:
-    outcome = loaded(tmp_path / f"weights{suffix}", PICKLES[kind])
-    assert outcome.refused("weights: ", str(tmp_path)), outcome
+def test_a_pickle_that_calls_a_program_is_refused(tmp_path: Path) -> None:
+    suffixes = (".pt", ".pth", ".ckpt", ".safetensors")
+    files = {f"{kind}{suffix}": data for kind, data in PICKLES.items() for suffix in suffixes}
+    for name, outcome in loaded(tmp_path, files).items():
+        assert outcome.refused("weights: ", name), outcome
 
 
 def script(program: bytes, storages: dict[str, bytes] | None = None, packed: bool = False) -> bytes:
@@ -105,15 +112,13 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_torchscript_file_is_data_alone(name: str, tmp_path: Path) -> None:
-    outcome = loaded(tmp_path / "weights.pt", SCRIPTS[name])
-    assert outcome.refused("weights.pt"), outcome
-    assert outcome.megabytes < 100, outcome
+def test_a_torchscript_file_is_data_alone(tmp_path: Path) -> None:
+    for name, outcome in loaded(tmp_path, {f"{name}.pt": data for name, data in SCRIPTS.items()}).items():
+        assert outcome.refused(name) and outcome.megabytes < 100, outcome
 
 
 def test_a_torchscript_file_that_is_whole_is_read(tmp_path: Path) -> None:
-    outcome = loaded(tmp_path / "weights.pt", script(tensor((4,), (1,)), {"data/data/0": bytes(16)}))
+    outcome = loaded(tmp_path, {"w.pt": script(tensor((4,), (1,)), {"data/data/0": bytes(16)})})["w.pt"]
     assert outcome.value == ["w"] and outcome.harmless
 
 
@@ -126,9 +131,9 @@ def test_weights_that_are_packed_as_a_bomb_are_refused(tmp_path: Path) -> None:
         for member in whole.infolist():
             big = member.filename.endswith("data/0")
             archive.writestr(member.filename, bytes(BOMB) if big else whole.read(member))
-    outcome = loaded(tmp_path / "weights.pth", packed.getvalue())
+    spread = saved({"a": torch.zeros(1).expand(10**6, 10**6)})
+    outcome, many = loaded(tmp_path, {"packed.pth": packed.getvalue(), "many.pth": spread}).values()
     assert outcome.refused("claims to hold 300,000,") and outcome.megabytes < 100, outcome
-    many = loaded(tmp_path / "many.pth", saved({"a": torch.zeros(1).expand(10**6, 10**6)}))
     assert many.refused("'a' (1000000, 1000000) is not stored whole"), many
 
 
@@ -155,9 +160,10 @@ SAFETENSORS = {
 }
 
 
-@pytest.mark.parametrize("name", SAFETENSORS)
-def test_a_safetensors_header_that_lies_is_refused(name: str, tmp_path: Path) -> None:
-    assert loaded(tmp_path / "weights.safetensors", SAFETENSORS[name]).refused("weights.safetensors")
+def test_a_safetensors_header_that_lies_is_refused(tmp_path: Path) -> None:
+    files = {f"{name}.safetensors": data for name, data in SAFETENSORS.items()}
+    for name, outcome in loaded(tmp_path, files).items():
+        assert outcome.refused(name), outcome
 
 
 NETWORKS = (
@@ -182,8 +188,7 @@ def test_a_header_that_describes_no_network_is_refused(tmp_path: Path) -> None:
                 words.append(str(error))
         return words
 
-    for text in NETWORKS:
-        outcome = contained(told, text, folder=tmp_path)
+    for text, outcome in contained_all(told, {text: (text,) for text in NETWORKS}, tmp_path).items():
         assert outcome.error == "" and outcome.harmless, (text[:60], outcome)
         refine, base, metadata = outcome.value
         assert not refine.startswith("returned") and not base.startswith("returned"), text[:60]

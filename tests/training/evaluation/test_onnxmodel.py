@@ -88,7 +88,7 @@ def test_outputs_without_alpha_are_refused_by_name(tmp_path, sample):
 
 def test_a_file_that_is_no_model_is_named(tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"m\.onnx is no model"):
+    with pytest.raises(ValueError, match=r"m\.onnx is not an ONNX model"):
         OnnxMethod("m", tmp_path / "m.onnx")
     with pytest.raises(FileNotFoundError, match=r"none\.onnx is missing"):
         OnnxMethod("m", tmp_path / "none.onnx")
