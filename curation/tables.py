@@ -164,7 +164,12 @@ def check_table(table: Table, path: Path) -> None:
     """Check, by its footer alone, that a file holds the table expected. Raises as :func:`read_table`."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run 'dvc repro' or 'dvc pull' to get the {table.name} table")
-    found = pq.read_schema(path).metadata or {}
+    try:
+        found = pq.read_schema(path).metadata or {}
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); remove it with 'cleanplate verify --outputs --repair', then 'dvc repro'"
+        ) from error
     name, version = found.get(b"table", b"?").decode(), found.get(b"schema_version", b"?").decode()
     if (name, version) != (table.name, str(table.version)):
         raise ValueError(
