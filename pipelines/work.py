@@ -232,15 +232,19 @@ def _held(stage: str, path: Path, seconds: float) -> Iterator[None]:
         lock.release()
 
 
-def sweep(dvc_lock: Path = Path("dvc.lock")) -> list[Path]:
-    """Remove the work folders whose outputs dvc.lock records, and those left unused for a week."""
+def sweep(dvc_lock: Path = Path("dvc.lock"), going_on: str = "") -> list[Path]:
+    """Remove the work folders whose outputs dvc.lock records, and those left unused for a week.
+
+    ``going_on`` names the one that is about to be used again: it is never too old, however long its run lay still
+    and whatever the clock says.
+    """
     removed: list[Path] = []
     root = work_root()
     if not root.is_dir():
         return removed
     stages = _load_yaml(dvc_lock).get("stages", {})
     for folder in sorted(p for p in root.iterdir() if any(p.glob("lock*"))):
-        stale = time.time() - folder.stat().st_mtime > STALE_DAYS * 86_400
+        stale = folder.name != going_on and time.time() - folder.stat().st_mtime > STALE_DAYS * 86_400
         if not (stale or _recorded(folder, stages)):
             continue
         try:

@@ -13,15 +13,38 @@ app = typer.Typer(no_args_is_help=True, help="Shards in an object store.")
 SHOWN = 20
 
 
+def _verify_outputs(repair: bool) -> None:
+    from pipelines.recorded import discard, spoiled
+
+    found = spoiled()
+    for each in found[:SHOWN]:
+        console.print(f"{each.file} is not what dvc.lock records of '{each.stage}'", highlight=False, soft_wrap=True)
+    stages = sorted({each.stage for each in found})
+    if not found:
+        console.print("all outputs are what dvc.lock records")
+    elif repair:
+        discard(found)
+        console.print(f"{len(found)} removed, DVC's damaged copies too; now run: dvc repro {' '.join(stages)}")
+    else:
+        console.print(f"{len(found)} damaged; 'cleanplate verify --outputs --repair' removes them for 'dvc repro'")
+        raise typer.Exit(1)
+
+
 def verify(
     folder: Annotated[Path, typer.Argument(help="The shards")] = Path("data/shards"),
     table: Annotated[Path | None, typer.Option(help="Their table; none: shards.parquet beside the folder")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Render the damaged shards again, and only those")] = False,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="Every stage's outputs against dvc.lock; --repair removes the damaged")
+    ] = False,
 ) -> None:
     """Find any flipped bit, missing or extra member or file in the shards, and say which composites it touches.
 
     Exit code 1 where something is wrong and was not repaired.
     """
+    if outputs:
+        _verify_outputs(repair)
+        return
     from pipelines.params import load
     from pipelines.verify import repair as render_again
     from pipelines.verify import verify as check

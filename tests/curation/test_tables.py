@@ -81,3 +81,11 @@ def test_pieces_are_the_table_a_row_group_at_a_time(tmp_path):
     assert pa.concat_tables(pieces)["number"].to_pylist() == list(range(25))
     with pytest.raises(FileNotFoundError, match="numbers table"):
         next(read_pieces(NUMBERS, tmp_path / "none"))
+
+
+def test_a_table_that_ends_early_is_named_with_the_next_step(tmp_path):
+    path = tmp_path / "numbers.parquet"
+    write_table(NUMBERS, rows(9), path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"numbers\.parquet is damaged .*verify --outputs --repair"):
+        tables.read_table(NUMBERS, path)

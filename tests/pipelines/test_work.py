@@ -139,6 +139,14 @@ def test_a_share_in_work_is_not_swept(project, monkeypatch):
     assert len(sweep()) == 1
 
 
+def test_a_run_that_lay_still_for_long_keeps_its_parts_and_goes_on(project, monkeypatch):
+    monkeypatch.setattr(pipelines.work, "STALE_DAYS", -1)
+    with work_folder("make") as work:
+        (work.parts / "one").mkdir()
+    assert sweep(going_on=work.folder.name) == [] and (work.parts / "one").is_dir()
+    assert sweep(going_on="make-another") == [work.folder]
+
+
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2"])
 def test_what_is_no_share_is_refused(text):
     with pytest.raises(ValueError, match=f"'{text}'"):
