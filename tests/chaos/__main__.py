@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.chaos import changes, damage, database, kills, machine
+from tests.chaos import changes, damage, database, kills, machine, processes
 from tests.chaos.outcome import BROKEN, HANG, Result, table, totals
 from tests.chaos.processes import HangError
 from tests.chaos.world import Clock, World
@@ -24,6 +24,7 @@ Fault = Callable[[World, random.Random], Iterator[Result]]
 def main() -> int:
     arguments = _arguments()
     clock = Clock(arguments.minutes)
+    processes.TIMEOUT = arguments.timeout
     folder = arguments.reuse or Path(tempfile.mkdtemp(prefix="chaos-"))
     results = _earlier(arguments.record)
     try:
@@ -119,6 +120,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", help="a kind of fault, as the lines with -- name them")
     parser.add_argument("--table", type=Path, help="write the table there too")
     parser.add_argument("--record", type=Path, help="append the results there; those of earlier sittings count too")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=processes.TIMEOUT,
+        help="seconds after which a command hangs; more at low priority",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the campaign's folder")
     parser.add_argument("--reuse", type=Path, help="take the undisturbed run out of a folder that was kept")
     return parser.parse_args()
