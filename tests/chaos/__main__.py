@@ -66,7 +66,9 @@ def struck(
         for each in faults(world, rng):
             note(each)
             print(f"{each.fault}: {each.outcome} {each.note}", flush=True)
-            if clock.over:
+            if clock.over and not each.fault.startswith(
+                "SIGKILL"
+            ):  # kills that struck are all told, then ends their round
                 print(f"the time is up within: {name}", flush=True)
                 break
     except HangError as error:
@@ -87,6 +89,7 @@ def _earlier(record: Path | None) -> list[Result]:
 def plan(arguments: argparse.Namespace, clock: Clock) -> Iterator[tuple[str, Fault]]:
     """The kinds of fault, in an order that has something of each where the time is short."""
     every: list[tuple[str, Fault]] = [
+        ("kills 1", lambda world, rng: kills.rounds(world, rng, clock, 2, True)),
         ("code", changes.code),
         ("two at once", changes.two),
         ("disk", machine.disk),
@@ -103,7 +106,6 @@ def plan(arguments: argparse.Namespace, clock: Clock) -> Iterator[tuple[str, Fau
         ("damage seen", damage.seen),
         ("damage unseen", damage.unseen),
         ("database", database.killed),
-        ("kills 1", lambda world, rng: kills.rounds(world, rng, clock, 2, True)),
         ("kills 2", lambda world, rng: kills.rounds(world, rng, clock, 3, True)),
         ("the line", lambda world, rng: kills.line(world, rng, 12)),
     ]
