@@ -30,12 +30,10 @@ METRICS = Path("metrics")
 EXPECTED = (PartError, BusyError, StorageError, ValueError, FileNotFoundError, PermissionError, OSError, ImportError)
 
 NO_MEMORY = (
-    "can't start new thread",
-    "Insufficient memory",
-    "Cannot allocate memory",
-    "Unable to allocate",
-    "alloc failed",
-)
+    "can't start new thread", "Failed to launch worker thread", "Insufficient memory", "Cannot allocate memory",
+    "Unable to allocate", "alloc failed",
+)  # fmt: skip
+"""How libraries say that memory is short where they raise no MemoryError."""
 
 EXTRAS = {"train": ("torch", "torchvision", "lightning_fabric", "dvclive", "safetensors"), "ray": ("ray",)}
 

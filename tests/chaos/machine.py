@@ -148,7 +148,8 @@ def memory(world: World, rng: random.Random) -> Iterator[Result]:
             if not job.until(lambda project=project, lock=lock: any(project.glob(lock)), 0.002):
                 yield Result(fault, UNCLEAR, note=job.text[-300:])
                 continue
-            more = rng.choice((1, 8, 32)) << 20
+            # Less than this, and the C library ends the process before Python hears of it.
+            more = rng.choice((32, 64, 128)) << 20
             with contextlib.suppress(ProcessLookupError):
                 size = int(Path(f"/proc/{job.pid}/statm").read_text().split()[0]) * resource.getpagesize()
                 resource.prlimit(job.pid, resource.RLIMIT_AS, (size + more, size + more))

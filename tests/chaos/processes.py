@@ -75,10 +75,10 @@ class Job:
             time.sleep(pause)
         return False
 
-    def wait(self, timeout: float = TIMEOUT) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         """Wait for the end and return the exit code. Raises HangError."""
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(timeout or TIMEOUT)
         except subprocess.TimeoutExpired:
             self._hangs()
             raise

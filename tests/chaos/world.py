@@ -129,8 +129,10 @@ class World:
         yaml = YAML()
         known = yaml.load(lock.read_text())
         cache = project / ".dvc/cache/files/md5"
+        whole = YAML(typ="safe", pure=True).load((self.pristine / "dvc.lock").read_text())
         for stage in stages:
-            for out in known["stages"].pop(stage)["outs"]:
+            known["stages"].pop(stage, None)  # a stage that ran without DVC has no record
+            for out in whole["stages"][stage]["outs"]:
                 for digest in _objects(cache, str(out["md5"])):
                     (cache / digest[:2] / digest[2:]).unlink(missing_ok=True)
                 _remove(project / out["path"])
