@@ -67,7 +67,7 @@ def decode_sample(members: Mapping[str, bytes], recipe: bool = True) -> Sample:
             continue
         try:
             decoded[member] = decode(members[member])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{member}: {error}") from error
     return Sample(
         decoded["src.jpg"], decoded["bgr.jpg"], decoded["fgr.jpg"], decoded["pha.png"], decoded.get("json", {})

@@ -13,7 +13,7 @@ import pytest
 
 from compositing.setrows import SetRows
 from compositing.shards.parquet import ParquetFiles
-from compositing.shards.reader import ShardReader
+from compositing.shards.reader import ShardReader, decode_sample
 from compositing.shards.tar import TarFiles
 from compositing.shards.verify import shards_of
 from compositing.tables import LAYERS, SHARDS
@@ -179,3 +179,12 @@ def test_a_pipe_in_a_shards_place_does_not_hang(tmp_path: Path) -> None:
     assert contained(TarFiles(tmp_path).read, "pipe.tar", 0, 5, folder=tmp_path, seconds=20).refused()
     files = ParquetFiles(tmp_path)
     assert contained(files.read, "pipe.parquet", 0, 0, ("json",), folder=tmp_path, seconds=20).refused("pipe.parquet")
+
+
+def test_members_that_are_none_are_named(jpeg: bytes) -> None:
+    good = dict.fromkeys(("src.jpg", "bgr.jpg", "fgr.jpg", "pha.png"), jpeg) | {"json": b"{}"}
+    assert decode_sample(good).recipe == {}
+    for member in good:
+        for data in (b"", b"[" * 200_000, b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0\n"):
+            with pytest.raises(ValueError, match=f"^{member}: "):
+                decode_sample(good | {member: data})
