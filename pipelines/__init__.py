@@ -2,7 +2,7 @@
 
 import os
 
-import curation  # noqa: F401  (bounds what OpenCV decodes, before anything here loads it)
+import curation as _bounds  # noqa: F401  (bounds what OpenCV decodes, before anything here loads it)
 
 # Set before any dependency is imported: nothing phones home (see ARCHITECTURE, promise 6).
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

@@ -1,3 +1,3 @@
 """The networks, and what they are worth."""
 
-import curation  # noqa: F401  (bounds what OpenCV decodes, before anything here loads it)
+import curation as _bounds  # noqa: F401  (bounds what OpenCV decodes, before anything here loads it)

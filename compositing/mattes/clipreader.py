@@ -13,7 +13,7 @@ from compositing.mattes.levels import Alpha, luma_to_alpha
 from compositing.mattes.videofile import open_video
 from compositing.mattes.videomatte import Clip, Layer
 from curation.images import MOST_MEGAPIXELS, decode_rgb, max_bytes
-from curation.storage import Store
+from curation.storage import OversizeError, Store
 
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
@@ -110,6 +110,8 @@ def _by_stem(name: str, layer: Layer) -> dict[str, str]:
 def _read_image(store: Store, name: str, path: str) -> Image:
     try:
         return decode_rgb(store.read(path, most=max_bytes(MOST_MEGAPIXELS)), MOST_MEGAPIXELS)
+    except OversizeError as error:
+        raise FrameError(f"{name}: {path}: too large: {error}") from error
     except (OSError, ValueError) as error:
         raise FrameError(f"{name}: {path}: {error}") from error
 

@@ -47,4 +47,4 @@ def _run(stage: str, part: str) -> None:
         share = Share.parse(part)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    run(stage, importlib.import_module(f"pipelines.{stage}").body, share)
+    run(stage, importlib.import_module(f"{__name__.rsplit('.', 2)[0]}.{stage}").body, share)

@@ -105,9 +105,8 @@ def test_frames_of_a_clip_are_bounded_in_bytes_and_pixels(tmp_path: Path) -> Non
     (clip,) = find_clips(LocalStore(tmp_path)).clips
     outcome = contained(lambda: [p.problem for p in read_clip(LocalStore(tmp_path), clip)], folder=tmp_path)
     pixels, size = outcome.value
-    assert pixels.startswith("fgr: fgr/0000/00000.png: too large: ") and size.endswith(
-        "too large: 20,000,000,000 bytes"
-    )
+    assert pixels.startswith("fgr: fgr/0000/00000.png: too large: ")
+    assert "too large: 20000000000 bytes" in size
 
 
 def test_opencv_takes_the_limit_before_it_is_loaded(tmp_path: Path) -> None:

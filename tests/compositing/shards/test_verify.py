@@ -169,7 +169,7 @@ def test_a_damaged_table_is_an_error_that_says_what_to_do(copy_of):
     folder = copy_of("tar")
     table = folder / "shards.parquet"
     table.write_bytes(table.read_bytes()[:-3])
-    with pytest.raises(ValueError, match=r"is damaged .*dvc checkout"):
+    with pytest.raises(ValueError, match=r"is damaged .*verify --outputs --repair"):
         shards_of(table)
 
 
