@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from curation.storage import LocalStore, Root, open_store
+from curation.storage import Root, open_store
+from curation.storage.local import LocalStore
 from pipelines.params import Params, read_text, read_yaml
 
 PATHS = "paths.yaml"

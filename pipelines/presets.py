@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from curation.storage import LocalStore, Root, open_store, writing
+from curation.storage import Root, open_store, writing
+from curation.storage.local import LocalStore
 from pipelines.params import PARAMS, parse
 from pipelines.paths import PATHS, extra_roots, testset_folders
 

@@ -4,6 +4,7 @@ One safetensors file a checkpoint, whose header holds the rest as JSON: loading 
 Rates, the order of samples, augmentation and dropout hang on (seed, step) alone, so the step stands for all of them.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from curation.identity import file_id
+from curation.identity import file_id, item_id
 from curation.storage import writing
 from training.config import TrainParams
 
@@ -28,6 +29,10 @@ log = logging.getLogger("cleanplate.train")
 
 class ChangedError(ValueError):
     """A checkpoint was made with another configuration or other data; the message says which."""
+
+
+class DamagedError(ValueError):
+    """A checkpoint does not hold what was written."""
 
 
 class Checkpoint(NamedTuple):
@@ -54,12 +59,24 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     header = {name: value for name, value in checkpoint._asdict().items() if name != "tensors"}
     header["version"] = VERSION
+    header["digest"] = _digest(checkpoint.tensors, header)
     with writing(path) as temporary:
         # One key: safetensors writes several in any order.
         save_file(checkpoint.tensors, temporary, metadata={"checkpoint": json.dumps(header, sort_keys=True)})
     for old in _all(folder)[:-KEPT]:
         old.unlink()
     return path
+
+
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    """Hash what a checkpoint holds: the one bit that a disk loses among the weights would be trained on unseen."""
+    as_read = json.loads(json.dumps(header))  # keys become words, which may sort otherwise
+    digest = hashlib.blake2b(json.dumps(as_read, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(item_id(name, str(tensor.dtype), *tensor.shape).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _all(folder: Path) -> list[Path]:
@@ -82,14 +99,20 @@ def read(path: Path, tensors: bool = True) -> Checkpoint:
 
     Raises:
         ValueError: it is no checkpoint, its header is damaged, or it is of another version.
-        SafetensorError: it is damaged.
+        DamagedError, SafetensorError: it is damaged; the first where only the content tells, which needs the tensors.
     """
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("checkpoint")
         if text is None:
             raise ValueError(f"{path} is no training checkpoint; remove it to start over")
         header = _header(path, text)
+        digest = header.pop("digest", None)
         found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    # Those of earlier releases have none.
+    if tensors and digest is not None and digest != _digest(found, header):
+        raise DamagedError(f"{path} does not hold what was written: bits changed; remove it to go on from another")
+    del header["version"]
+    header["changes"] = tuple(header.get("changes", ()))
     return Checkpoint(tensors=found, **header)
 
 
@@ -99,15 +122,21 @@ def _header(path: Path, text: str) -> dict[str, Any]:
         header: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the header of {path} is damaged ({error}); remove it to start over") from error
-    if not isinstance(header, dict) or header.pop("version", None) != VERSION:
+    if not isinstance(header, dict) or header.get("version") != VERSION:
         raise ValueError(f"{path} was written by another version of cleanplate; remove it to start over")
-    optional: dict[str, type] = {"changes": list, "partial": bool}
-    kinds: dict[str, type] = {"step": int, "record": dict, "scaler": dict, "made_with": dict, **optional}
+    optional: dict[str, type] = {"changes": list, "partial": bool, "digest": str}
+    kinds: dict[str, type] = {
+        "version": int,
+        "step": int,
+        "record": dict,
+        "scaler": dict,
+        "made_with": dict,
+        **optional,
+    }
     odd = [name for name in header if not isinstance(header[name], kinds.get(name, type(None)))]
     odd += [name for name in kinds if name not in header and name not in optional]
     if odd:
         raise ValueError(f"the header of {path} has no fitting {', '.join(odd[:5])}; remove it to start over")
-    header["changes"] = tuple(header.get("changes", ()))
     return header
 
 
@@ -126,7 +155,7 @@ def load(path: Path, made_with: Mapping[str, Any]) -> Checkpoint:
 
     Raises:
         ChangedError: it was made with others, which are named.
-        ValueError, SafetensorError: as :func:`read`.
+        ValueError, DamagedError, SafetensorError: as :func:`read`.
     """
     found = read(path)
     different = differences(found.made_with, made_with)
@@ -140,7 +169,7 @@ def load_newest(folder: Path, made_with: Mapping[str, Any]) -> Checkpoint | None
     for path in reversed(_all(folder)):
         try:
             return load(path, made_with)
-        except SafetensorError as error:
+        except (DamagedError, SafetensorError) as error:
             # A file is renamed when it is whole, but a disk that loses power may still lose its end.
             log.warning("%s is damaged (%s); looking for the one before it", path, error)
     return None

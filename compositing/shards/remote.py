@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 from compositing.shards.mapped import Scratch
 from compositing.shards.rangecache import RangeCache
 from curation.identity import file_id, item_id
-from curation.objects import RangeFile
 from curation.storage import Store, open_store
+from curation.storage.ranges import RangeFile
 
 THREADS = 16
 """Requests under way at once in each process: they wait, and work little."""

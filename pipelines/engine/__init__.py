@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines.engine.loop import run_tries
+from pipelines.engine.loop import Tries
 from pipelines.engine.making import PartError, PartFunction, clear, make, part_error
 from pipelines.engine.workers import WorkerPool
 from pipelines.progress import Progress
@@ -49,7 +49,7 @@ def run_parts(
     the folder gets its final name ``parts/KEY`` only when it is whole, so a run that was killed at any time
     goes on where it stopped. ``workers`` defaults to :func:`worker_count`; the bytes are the same for any number
     and either ``engine``. A part whose process died is tried again, one that takes far longer than the others is
-    begun a second time elsewhere: see :func:`pipelines.engine.loop.run_tries`. Nobody else may make the same parts.
+    begun a second time elsewhere: see :func:`pipelines.engine.loop.Tries`. Nobody else may make the same parts.
 
     Raises PartError naming the part and its first error; the parts made before stay.
     """
@@ -62,7 +62,7 @@ def run_parts(
             from pipelines.engine.cluster import RayPool
 
             with RayPool(function, parts, workers or worker_count()) as pool:
-                run_tries(pool, tasks, targets, todo, describe, progress)
+                Tries(pool, tasks, targets, todo, describe, progress).run()
         elif count == 1:
             for key in todo:
                 try:
@@ -73,7 +73,7 @@ def run_parts(
         elif todo:
             # Of workers and of those that take their place later.
             with _environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"), WorkerPool(function, count) as pool:
-                run_tries(pool, tasks, targets, todo, describe, progress)
+                Tries(pool, tasks, targets, todo, describe, progress).run()
     return list(targets.values())
 
 

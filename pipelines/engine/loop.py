@@ -63,32 +63,14 @@ class Pool(Protocol):
         """Give up a try, whether it can be stopped or not; it is not heard of again."""
 
 
-def run_tries(
-    pool: Pool,
-    tasks: Mapping[str, Any],
-    targets: Mapping[str, Path],
-    todo: Sequence[str],
-    describe: str,
-    progress: Progress,
-) -> None:
-    """Make the parts ``todo`` in a pool.
+class Tries:
+    """The tries at parts in a pool.
 
     A part whose process died is tried again; the third time once nothing else runs, so that it is known to be to blame.
     When all are begun and one takes :data:`LATE_FACTOR` times as long as is usual, a second try begins elsewhere; the
     first to finish counts.
-
-    Raises PartError naming a part that failed or took :data:`TRIES` processes with it; what ran beside it is finished.
     """
-    loop = _Loop(pool, tasks, targets, todo, describe, progress)
-    try:
-        loop.run()
-    finally:
-        for tried in loop.all_running():
-            pool.stop(tried)
-            discard(tried.temporary)
 
-
-class _Loop:
     def __init__(
         self,
         pool: Pool,
@@ -98,6 +80,7 @@ class _Loop:
         describe: str,
         progress: Progress,
     ) -> None:
+        """``todo``: the parts to make, by the keys of ``tasks`` and ``targets``."""
         self.pool = pool
         self.tasks = tasks
         self.targets = targets
@@ -111,10 +94,23 @@ class _Loop:
         self.deaths: Counter[str] = Counter()
         self.failure: PartError | None = None
 
-    def all_running(self) -> list[Try]:
+    def run(self) -> None:
+        """Make the parts.
+
+        Raises PartError naming a part that failed or took :data:`TRIES` processes with it; what ran beside it is
+        finished.
+        """
+        try:
+            self._run()
+        finally:
+            for tried in self._all_running():
+                self.pool.stop(tried)
+                discard(tried.temporary)
+
+    def _all_running(self) -> list[Try]:
         return [tried for tries in self.running.values() for tried in tries]
 
-    def run(self) -> None:
+    def _run(self) -> None:
         looked = 0.0
         while self.waiting or self.suspects or self.running:
             while self.waiting and self.pool.free() > 0:
@@ -140,7 +136,7 @@ class _Loop:
 
     def _look_at_running(self, now: float) -> None:
         """Note which tries have begun (a cluster lets them wait) and try late parts a second time."""
-        for tried in self.all_running():
+        for tried in self._all_running():
             if tried not in self.begun and tried.temporary.exists():
                 self.begun[tried] = now
         if self.waiting or len(self.times) < LATE_KNOWN:

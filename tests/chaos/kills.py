@@ -103,6 +103,11 @@ def _strike(job: Job, mode: str, world: World, project: Path, stage: str, rng: r
         time.sleep(rng.uniform(0, 0.002 if mode == LATE[1] else 0.2))
     if not job.running:
         return False
+    _kill(job, mode)
+    return True
+
+
+def _kill(job: Job, mode: str) -> None:
     if mode in ("dvc alone", *LATE[1:]):
         job.kill_alone()
     elif mode == "the stage alone":
@@ -110,7 +115,6 @@ def _strike(job: Job, mode: str, world: World, project: Path, stage: str, rng: r
         job.wait(60)
     else:
         job.kill()
-    return True
 
 
 def _first_out(project: Path, stage: str) -> Path:
@@ -156,13 +160,7 @@ def _line(world: World, project: Path, rng: random.Random, kills: int) -> Iterat
                 yield Result("SIGKILL: the whole line", UNCLEAR, note=job.text[-300:])
                 return
             continue
-        if mode == "dvc alone":
-            job.kill_alone()
-        elif mode == "the stage alone":
-            job.kill_below()
-            job.wait(60)
-        else:
-            job.kill()
+        _kill(job, mode)
         struck.append(mode)
     said = world.finish(project)
     if said and _mended(project, said):

@@ -19,7 +19,7 @@ from curation.images import decode_rgb
 from curation.index import Dataset, IndexParams, index_image
 from curation.places365 import find_images
 from curation.sources import Source
-from curation.storage import LocalStore
+from curation.storage.local import LocalStore
 from tests.curation.corpus import OK, Case, cases, encode
 
 DATASET = Dataset("places365", "licence", "source")

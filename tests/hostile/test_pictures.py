@@ -16,7 +16,7 @@ from compositing.mattes.clipreader import read_clip
 from compositing.mattes.videomatte import find_clips
 from compositing.photographs import decode_photograph
 from curation.images import MOST_MEGAPIXELS, decode_rgb
-from curation.storage import LocalStore
+from curation.storage.local import LocalStore
 from tests.hostile.contained import contained
 from training.samples.extra import ExtraReader
 from training.testsets.pictures import read_alpha, read_raw

@@ -11,7 +11,7 @@ import pytest
 
 from compositing.mattes.clipreader import read_clip
 from compositing.mattes.videomatte import Clip, Layer
-from curation.storage import LocalStore
+from curation.storage.local import LocalStore
 from pipelines.matting import reading
 from tests.hostile.contained import Outcome, contained
 

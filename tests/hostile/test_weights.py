@@ -199,6 +199,7 @@ CHECKPOINTS = (
     "{", "[]", "5", "{}", '{"version": 1}', '{"version": 1, "evil": 2}', "[" * 100_000,
     '{"version": 1, "step": "x", "record": {}, "scaler": {}, "made_with": {}}',
     '{"version": 1, "step": 1, "record": {}, "scaler": {}, "made_with": {}, "changes": 5}',
+    '{"version": 1, "step": 1, "record": {}, "scaler": {}, "made_with": {}, "digest": 5}',
 )  # fmt: skip
 
 

@@ -8,10 +8,9 @@ import pytest
 from pipelines import depot, detect, index, render, stage
 from pipelines.depot import DamagedError, Depot, fetch_shares, run_share
 from pipelines.engine import PartError, run_parts
-from pipelines.presets import set_value, use
 from pipelines.work import Share, work_root, work_url
-from tests.compositing.composite_world import make_world
 from tests.objects_world import S3
+from tests.pipelines.rendering import ready_to_render, rendered
 from tests.pipelines.test_curation_stages import project
 
 __all__ = ["project"]
@@ -113,26 +112,16 @@ def shares_of(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_shares_of_render_meet_in_an_object_store(bare_project: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    use("sample")
-    set_value("render.samples_per_shard", 4)
-    make_world(bare_project / "data")
-    (bare_project / "data/sample").mkdir()
-    (bare_project / "data/places").rename(bare_project / "data/sample/places365")
-    (bare_project / "data/sample/videomatte").mkdir()
-
-    def files() -> dict[str, bytes]:
-        found = [Path("data/shards.parquet"), *sorted(Path("data/shards").rglob("*.tar"))]
-        return {path.as_posix(): path.read_bytes() for path in found}
-
+    ready_to_render(bare_project)
     run("render")
-    local = files()
+    local = rendered()
     shutil.rmtree("data/shards")
-    rendered: list[str] = []
+    asked: list[str] = []
     real = render.render_shard
-    monkeypatch.setattr(render, "render_shard", lambda task, folder: (rendered.append(task.name), real(task, folder)))
+    monkeypatch.setattr(render, "render_shard", lambda task, folder: (asked.append(task.name), real(task, folder)))
     shares_of("render", s3.bucket() + "/work", monkeypatch)
-    assert files() == local
-    assert sorted(rendered) == sorted(name.removeprefix("data/shards/") for name in local if name.endswith("tar"))
+    assert rendered() == local
+    assert sorted(asked) == sorted(name.removeprefix("data/shards/") for name in local if name.endswith("tar"))
 
 
 def test_shares_of_detect_meet_in_an_object_store(project: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,7 @@ from ruamel.yaml import YAML
 from compositing.mattes.clipreader import read_clip
 from compositing.mattes.videomatte import find_clips
 from curation import index as index_module
-from curation import objects
-from curation.storage import StorageError, open_store
+from curation.storage import StorageError, objects, open_store
 from pipelines import detect, index, mattes
 from pipelines.engine import PartError
 from pipelines.params import load

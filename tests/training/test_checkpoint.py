@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -70,6 +71,50 @@ def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path, caplog):
     assert found.step == 1
     assert f"{path} is damaged" in caplog.text
     assert checkpoint.load_newest(tmp_path / "none", {"seed": 1}) is None
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def test_one_bit_among_the_weights_leaves_the_checkpoint_before(tmp_path, caplog):
+    checkpoint.save(tmp_path, make(1))
+    path = checkpoint.save(tmp_path, make(2))
+    flip(path, -3)
+    assert checkpoint.read(path, tensors=False).step == 2
+    with pytest.raises(checkpoint.DamagedError, match=r"step-00000002.*bits changed; remove it"):
+        checkpoint.read(path)
+    found = checkpoint.load_newest(tmp_path, {"seed": 1})
+    assert found is not None
+    assert found.step == 1
+    assert f"{path} is damaged" in caplog.text
+
+
+def test_one_bit_in_the_record_is_seen(tmp_path):
+    path = checkpoint.save(tmp_path, make(2))
+    flip(path, path.read_bytes().index(b"0.1") + 2)  # it reads 0.0 now
+    with pytest.raises(checkpoint.DamagedError):
+        checkpoint.read(path)
+
+
+def test_a_checkpoint_of_an_earlier_release_has_no_digest_and_is_read(tmp_path):
+    header = {"version": 1, "step": 4, "record": {}, "scaler": {}, "made_with": {"seed": 1}}
+    path = tmp_path / "step-00000004.safetensors"
+    save_file({"network.weight": torch.zeros(2)}, path, metadata={"checkpoint": json.dumps(header)})
+    found = checkpoint.load_newest(tmp_path, {"seed": 1})
+    assert found is not None
+    assert (found.step, found.changes) == (4, ())
+
+
+def test_every_kind_of_tensor_has_a_digest(tmp_path):
+    tensors = {"a": torch.ones(2, 3).T, "b": torch.tensor(3), "c": torch.ones(2, dtype=torch.bfloat16)}
+    tensors |= {"d": torch.tensor([True]), "e": torch.zeros(0)}
+    path = checkpoint.save(tmp_path, make()._replace(tensors={k: v.contiguous() for k, v in tensors.items()}))
+    assert checkpoint.read(path).tensors.keys() == tensors.keys()
+    swapped = {**tensors, "a": torch.ones(3, 2), "b": torch.tensor(3.0)}
+    assert checkpoint._digest(tensors, {}) != checkpoint._digest(swapped, {})
 
 
 def test_adopted_by_a_run_with_other_settings(tmp_path):

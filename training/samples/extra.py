@@ -19,7 +19,7 @@ from compositing.calibration.captured import SUFFIXES, find_pairs
 from compositing.codec import Image, decode_grey_layer, decode_rgb_layer
 from compositing.shards.reader import Sample
 from curation.sources import Source, locator_of
-from curation.storage import LocalStore
+from curation.storage.local import LocalStore
 from curation.tarlist import list_tar
 
 NEEDED = ("src", "bgr", "pha")

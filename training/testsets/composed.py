@@ -29,7 +29,7 @@ from compositing.shards.reader import Sample
 from compositing.tables import FRAMES, PLAN
 from curation.identity import content_id, item_id
 from curation.sources import locator_of
-from curation.storage import LocalStore
+from curation.storage.local import LocalStore
 from curation.tables import VERDICTS, read_table, to_arrow, write_table
 from training.testsets.mattes import find_mattes, problems
 from training.testsets.testset import Unusable

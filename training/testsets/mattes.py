@@ -15,7 +15,8 @@ import numpy as np
 from compositing.codec import encode_png
 from compositing.mattes.videomatte import Clip, Layer, find_clips
 from curation.sources import locator_of
-from curation.storage import LocalStore, open_store
+from curation.storage import open_store
+from curation.storage.local import LocalStore
 from training.testsets.pictures import pictures_of, read_raw, to_bytes
 from training.testsets.testset import Unusable
 

@@ -12,7 +12,8 @@ from compositing.shards.reader import ShardReader
 from compositing.shards.remote import PUBLISHED
 from compositing.tables import LAYERS, SHARDS
 from curation.identity import file_id
-from curation.storage import LocalStore, StorageError, open_store
+from curation.storage import StorageError, open_store
+from curation.storage.local import LocalStore
 from curation.tables import read_table, write_table
 from tests.objects_world import S3
 from tests.shards_world import write_shards

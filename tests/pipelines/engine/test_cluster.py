@@ -10,11 +10,10 @@ import pytest
 from pipelines import detect, index, render
 from pipelines.engine import ENGINE, PartError, loop, run_parts
 from pipelines.params import load
-from pipelines.presets import set_value, use
 from pipelines.stage import Stage, require_extra
 from pipelines.work import work_folder
-from tests.compositing.composite_world import make_world
 from tests.pipelines.engine.stand_ins import fail_on_three, hang, murder, take_a_while, tasks, tries, values
+from tests.pipelines.rendering import ready_to_render, rendered
 from tests.pipelines.test_curation_stages import project
 
 __all__ = ["project"]
@@ -76,22 +75,12 @@ def test_a_part_that_fails_is_named(tmp_path: Path) -> None:
 def test_the_stage_render_gives_the_bytes_of_local_processes(
     bare_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use("sample")
-    set_value("render.samples_per_shard", 4)
-    make_world(bare_project / "data")
-    (bare_project / "data/sample").mkdir()
-    (bare_project / "data/places").rename(bare_project / "data/sample/places365")
-    (bare_project / "data/sample/videomatte").mkdir()
-
-    def files() -> dict[str, bytes]:
-        found = [Path("data/shards.parquet"), *sorted(Path("data/shards").rglob("*.tar"))]
-        return {path.as_posix(): path.read_bytes() for path in found}
-
+    ready_to_render(bare_project)
     run("render", bare_project / "local", "local", monkeypatch)
-    local = files()
+    local = rendered()
     assert len(local) > 4
     run("render", bare_project / "ray", "ray", monkeypatch)
-    assert files() == local
+    assert rendered() == local
     shard = next(Path("data/shards").rglob("*.tar"))
     assert any(part.samefile(shard) for part in (bare_project / "ray").rglob("*.tar"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.engine import PartError, loop
-from pipelines.engine.loop import Ended, Try, run_tries
+from pipelines.engine.loop import Ended, Tries, Try
 from pipelines.progress import Progress
 
 
@@ -49,7 +49,7 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setattr(loop.time, "monotonic", lambda: pool.now)
         targets = {key: tmp_path / key for key in tasks}
         with Progress("parts", len(tasks)) as progress:
-            run_tries(pool, tasks, targets, list(tasks), "parts", progress)
+            Tries(pool, tasks, targets, list(tasks), "parts", progress).run()
         assert progress.done == len(tasks)
         assert {path.name for path in tmp_path.iterdir()} == set(tasks)
 

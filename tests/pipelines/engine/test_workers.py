@@ -77,7 +77,7 @@ def test_an_interrupt_ends_the_workers_at_once(tmp_path, monkeypatch):
         if len(list((tmp_path / "notes").iterdir())) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop._Loop, "_look_at_running", interrupted)
+    monkeypatch.setattr(loop.Tries, "_look_at_running", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_parts(asked, hang, tmp_path / "parts", "squares", 2)
     assert spawned() == [] and list((tmp_path / "parts").iterdir()) == []

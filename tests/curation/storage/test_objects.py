@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from curation import objects
 from curation.sources import Source
-from curation.storage import CutShortError, LocalStore, OversizeError, StorageError, Store, open_store
+from curation.storage import CutShortError, OversizeError, StorageError, Store, objects, open_store
+from curation.storage.local import LocalStore
 from tests.objects_world import S3, point_at, serving
 
 FILES = {"a.x": b"1", "a/b.bin": bytes(range(256)) * 40, "a/ü b.txt": b"\xc3", "empty": b"", "a-b/c?d#e": b"odd"}

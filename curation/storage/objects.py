@@ -5,45 +5,31 @@ Cloud Storage promise that a put is seen by every later read and listing, and th
 is one PUT; a large one goes up in pieces, which stay invisible until the one request that completes them.
 """
 
-import errno
 import importlib
 import io
-import logging
 import os
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from curation.storage import CutShortError, Entry, OversizeError, StorageError
+from curation.storage.patience import ANONYMOUS, RefusedError, patient
+from curation.storage.ranges import RangeFile
 
 T = TypeVar("T")
-
 BLOCK = 4 << 20
 """Bytes a seeking reader asks for at once. Walking a tar of pictures reads all of it rather than hop from header to
 header: a request costs about what a megabyte does."""
-PATIENCE = 60.0
-"""Seconds that a failing request is tried again for; $CLEANPLATE_STORAGE_PATIENCE sets others."""
 PAGE = 1000
 """Objects that one request lists; S3 gives no more."""
 PIECE = 32 << 20
 """Bytes of the pieces that a large file goes up in."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 CONNECT, READ = 10, 30
 """Seconds until a connection, or an answer on it, is given up and tried again."""
 CONNECTIONS = 32
 """To one store, of each process."""
-ANONYMOUS = "anonymous"
-"""As the user of a URL (``s3://anonymous@bucket/``): ask without credentials, for public data."""
-
-log = logging.getLogger("cleanplate.storage")
-
-
-class _RefusedError(OSError):
-    """A request that the store understands and will not answer, such as a range behind the end."""
 
 
 class _Kind(NamedTuple):
@@ -55,7 +41,7 @@ class _Kind(NamedTuple):
 
 
 def _s3_options(anonymous: bool) -> dict[str, Any]:
-    # Each layer would try again by itself, and their waits multiply: only _patient does.
+    # Each layer would try again by itself, and their waits multiply: only patient() does.
     config = {
         "connect_timeout": CONNECT,
         "read_timeout": READ,
@@ -162,7 +148,7 @@ class ObjectStore:
             asked["max_concurrency"] = 1
         try:
             data = self._call(path, lambda fs: fs.cat_file(self._key(path), **asked))
-        except _RefusedError:
+        except RefusedError:
             if self.size(path) <= start:
                 return b""
             raise
@@ -223,7 +209,7 @@ class ObjectStore:
 
     def _call(self, path: str, ask: Callable[[Any], T]) -> T:
         where = f"{self.root}/{path}" if path else self.root
-        return _patient(where, KINDS[self._scheme], lambda: ask(_filesystem(self._scheme, self._anonymous)))
+        return patient(where, KINDS[self._scheme].credentials, lambda: ask(_filesystem(self._scheme, self._anonymous)))
 
 
 def _filesystem(scheme: str, anonymous: bool) -> Any:
@@ -244,109 +230,3 @@ _connecting = threading.Lock()
 
 def _nanoseconds(moment: Any) -> int:
     return 0 if moment is None else int(moment.timestamp()) * 10**9
-
-
-def _patient(where: str, kind: _Kind, ask: Callable[[], T]) -> T:
-    """Ask, and ask again with growing pauses where what failed may pass."""
-    began, pause = time.monotonic(), FIRST_PAUSE
-    patience = _patience()
-    while True:
-        try:
-            return ask()
-        except Exception as error:
-            told, passes = _told(where, kind, error)
-            left = patience - (time.monotonic() - began)
-            if not passes or left <= 0:
-                raise told from error
-            log.warning("%s (trying again for %.0f s)", told, left)
-        # Spread, so that many workers do not come back at once.
-        time.sleep(min(left, pause * random.uniform(0.5, 1)))
-        pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _patience() -> float:
-    text = os.environ.get("CLEANPLATE_STORAGE_PATIENCE") or str(PATIENCE)
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"CLEANPLATE_STORAGE_PATIENCE is '{text}'; expected seconds, such as 60") from None
-
-
-_PASSES = {"HTTPClientError", "ConnectionError", "ClientError", "HttpError", "ResponseParserError", "IncompleteRead"}
-"""Names of what botocore and aiohttp raise where a connection failed: they are only there with an extra."""
-
-
-def _told(where: str, kind: _Kind, error: Exception) -> tuple[Exception, bool]:
-    """The error to raise, and whether it may pass: an OSError for this one object, a StorageError for the store."""
-    name, text = type(error).__name__, str(error)
-    names = {each.__name__ for each in type(error).__mro__}
-    if isinstance(error, FileNotFoundError):
-        lost = "the bucket does not exist" if "specified bucket" in text else "there is no such object"
-        return _os_error(FileNotFoundError, f"{where}: {lost}; check the URL in paths.yaml"), False
-    if isinstance(error, PermissionError):
-        text = (
-            f"{where}: no rights ({text}); {kind.credentials}, or write {ANONYMOUS}@ before the bucket of public data"
-        )
-        return _os_error(PermissionError, text, os.strerror(errno.EACCES)), False
-    if "Credential" in name or "Profile" in name:
-        text = f"{where}: {text}; {kind.credentials}, or write {ANONYMOUS}@ before the bucket of public data"
-        return StorageError(text), False
-    if isinstance(error, OSError) and error.errno == errno.EINVAL:
-        return _os_error(_RefusedError, f"{where}: refused: {text}; check the URL and AWS_REGION"), False
-    if isinstance(error, OSError) or names & _PASSES:
-        endpoint = os.environ.get("AWS_ENDPOINT_URL") or "the provider's own endpoint"
-        return StorageError(
-            f"{where}: no answer from {endpoint} ({name}: {text}); check network and endpoint, then run it again"
-        ), True
-    return error, False
-
-
-def _os_error(kind: type[OSError], text: str, words: str | None = None) -> OSError:
-    error = kind(text)
-    # A row's status holds these words alone, as for a local file: a table must not differ with the place.
-    error.strerror = words
-    return error
-
-
-class RangeFile(io.RawIOBase):
-    """A seeking file over what reads byte ranges: each read is one range."""
-
-    def __init__(self, name: str, size: int, ask: Callable[[int, int], bytes]) -> None:
-        """``ask``: offset and size -> bytes."""
-        self._name, self._size, self._ask = name, size, ask
-        self._at = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move; asks nobody. Raises ValueError for a place before the begin."""
-        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        if at < 0:
-            raise ValueError(f"{self._name}: seek to {at}")
-        self._at = at
-        return at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with one range."""
-        count = max(0, min(len(buffer), self._size - self._at))
-        if count:
-            buffer[:count] = self._ask(self._at, count)
-            self._at += count
-        return count
-
-    def readall(self) -> bytes:
-        """Read what is left as one range."""
-        count = max(0, self._size - self._at)
-        data = self._ask(self._at, count) if count else b""
-        self._at += count
-        return data
