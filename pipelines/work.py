@@ -162,8 +162,8 @@ class Share(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Share":
         """Read ``2/4``. Raises ValueError for anything that is no share."""
-        found = re.fullmatch(r"(\d+)/(\d+)", text)
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
+        found = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", text)
+        if not found or int(found[1]) > int(found[2]):
             raise ValueError(f"--part is '{text}'; expected a number and how many there are, such as 1/2 or 2/2")
         return cls(int(found[1]), int(found[2]))
 

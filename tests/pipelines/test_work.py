@@ -147,7 +147,7 @@ def test_a_run_that_lay_still_for_long_keeps_its_parts_and_goes_on(project, monk
     assert sweep(going_on="make-another") == [work.folder]
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2"])
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2", "01/2", "1/" + "9" * 5000, "\u0661/\u0662"])
 def test_what_is_no_share_is_refused(text):
     with pytest.raises(ValueError, match=f"'{text}'"):
         Share.parse(text)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,25 @@ def test_lost_workers_lose_and_double_nothing(tmp_path: Path) -> None:
     assert {file.name for folder in folders for file in folder.iterdir()} == {"value", "made"}
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == sorted(asked)
     assert sum(tries(tmp_path / "notes").values()) in (20, 21)  # an idle worker takes nothing with it
+
+
+def test_without_its_token_nobody_joins() -> None:
+    import ray
+
+    code = (
+        f"from ray._raylet import GcsClient; client = GcsClient(address='{ray.get_runtime_context().gcs_address}'); "
+        "print('joined', client.internal_kv_keys(b'', namespace=b'fun', timeout=10))"
+    )
+
+    def ask(**asked: str) -> subprocess.CompletedProcess[str]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=env | asked, capture_output=True, text=True, check=False
+        )
+
+    for stranger in (ask(RAY_AUTH_MODE="disabled"), ask(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0" * 64)):
+        assert "joined" not in stranger.stdout and "InvalidAuthToken" in stranger.stderr
+    assert "joined" in ask(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=os.environ["RAY_AUTH_TOKEN"]).stdout
 
 
 def test_a_part_that_hangs_is_tried_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
