@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -62,6 +63,25 @@ class Traffic(NamedTuple):
         )
 
 
+class _Notes:
+    """What this process read, appended for all to a file every few moments, and at the process's end."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._lock = threading.Lock()
+        self._own = Traffic()
+        self._noted = 0.0
+
+    def add(self, more: Traffic, now: bool = False) -> None:
+        with self._lock:
+            self._own = self._own.plus(more)
+            if not now and time.monotonic() - self._noted < FLUSH:
+                return
+            note, self._own, self._noted = self._own, Traffic(), time.monotonic()
+        # In one short write, which the notes of other processes do not come between.
+        self._file.write(_NOTE.pack(*note))
+
+
 class RemoteFiles:
     """The shards below a URL. Picklable, safe to use from threads; what is on its way stays in its process."""
 
@@ -70,11 +90,11 @@ class RemoteFiles:
         self.url = url
         self.version = version
         self.cache = cache
-        self._notes = Scratch(lambda file: None)
+        self._scratch = Scratch(lambda file: None)
         self._begin()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("url", "version", "cache", "_notes")}
+        return {name: getattr(self, name) for name in ("url", "version", "cache", "_scratch")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -85,11 +105,12 @@ class RemoteFiles:
         self._coming: dict[Span, Future[bytes]] = {}
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._own = Traffic()
         # Opened at once: the file's name goes with the object that made it.
-        self._write = self._notes.path.open("ab", buffering=0)
-        self._read = self._notes.path.open("rb")
-        self._noted, self._read_to, self._sum = 0.0, 0, Traffic()
+        self._notes = _Notes(self._scratch.path)
+        self._told = self._scratch.path.open("rb")
+        self._read_to, self._sum = 0, Traffic()
+        # A loader's process ends without what Python does at an end elsewhere, but for this.
+        Finalize(self, self._notes.add, (Traffic(), True), exitpriority=0)
 
     def read(self, shard: str, offset: int, size: int) -> bytes:
         """Read a range: on its way, kept, or fetched now.
@@ -101,7 +122,7 @@ class RemoteFiles:
         with self._lock:
             coming = self._coming.pop(span, None)
         data = self._get(span) if coming is None else coming.result()
-        self._note(Traffic(waited=time.monotonic() - began))
+        self._notes.add(Traffic(waited=time.monotonic() - began))
         return data
 
     def prefetch(self, spans: Iterable[Span]) -> None:
@@ -126,13 +147,13 @@ class RemoteFiles:
         name = item_id(self.version, *span)
         kept = self.cache.get(name, span.size)
         if kept is not None:
-            self._note(Traffic(reads=1, hits=1))
+            self._notes.add(Traffic(reads=1, hits=1))
             return kept
         try:
             data = self._store.read(span.shard, span.offset, span.size)
         except FileNotFoundError as error:
             raise self._missing(span.shard) from error
-        self._note(Traffic(reads=1, fetched=len(data)))
+        self._notes.add(Traffic(reads=1, fetched=len(data)))
         self.cache.put(name, data)
         return data
 
@@ -142,20 +163,11 @@ class RemoteFiles:
             "those in data/shards"
         )
 
-    def _note(self, more: Traffic, now: bool = False) -> None:
-        with self._lock:
-            self._own = self._own.plus(more)
-            if not now and time.monotonic() - self._noted < FLUSH:
-                return
-            note, self._own, self._noted = self._own, Traffic(), time.monotonic()
-        # Appended in one short write, which the notes of other processes do not come between.
-        self._write.write(_NOTE.pack(*note))
-
     def traffic(self) -> Traffic:
-        """What all processes with this reader read so far, but for the last moments of others."""
-        self._note(Traffic(), now=True)
-        self._read.seek(self._read_to)
-        data = self._read.read()
+        """What all processes with this reader read so far, but for the last moments of those that still run."""
+        self._notes.add(Traffic(), now=True)
+        self._told.seek(self._read_to)
+        data = self._told.read()
         whole = len(data) // _NOTE.size * _NOTE.size
         self._read_to += whole
         for note in _NOTE.iter_unpack(data[:whole]):

@@ -42,7 +42,8 @@ def test_the_same_batches_and_a_cache_within_its_limit(
     kept = sum(path.stat().st_size for path in (tmp_path / "cache").glob("*/*"))
     assert 0 < kept <= 40_000
     total = reader.traffic()
-    assert total is not None and total.fetched > 40_000 and 0 < total.hits < total.reads
+    assert total is not None and total.reads >= 24  # also of loaders that ended
+    assert total.fetched > 40_000 and 0 < total.hits < total.reads
     told = [record.getMessage() for record in caplog.records if "MB fetched" in record.getMessage()]
     assert told and "of reads from the cache" in told[0] and "s waited" in told[0]
 
