@@ -16,9 +16,9 @@ from pipelines.page.backgrounds import borderline, gallery, histograms
 from pipelines.page.backgrounds.limits import limits
 from pipelines.page.figures import MODEL_COLOUR
 from pipelines.page.inputs import captured, composites, sources
+from pipelines.page.results import exports, robustness, tables, weak, worth
 from pipelines.page.results import gallery as cases
 from pipelines.page.results import metrics as measured
-from pipelines.page.results import robustness, tables, weak, worth
 from pipelines.params import Params
 
 CAPTURED = Path("calibration/real.parquet")
@@ -51,6 +51,7 @@ def pages(
         "model": measured.MODEL,
         "worth": worth.chapter(found, params.data.preset),
         "first": weak.first(found),
+        "exports": exports.chapter(found.export),
         "data": {
             "sources": used,
             "licences": sources.licences(used),
@@ -78,6 +79,7 @@ def pages(
         },
         predictions=cases.predictions(data / "evaluation"),
         tables=tables.tables(found),
+        no_exports=exports.ABSENT,
         composites=composites.rows(*shards, ("base", "refine"), shown.composites),
         captured=captured.chapter(CAPTURED, *shards),
         chapter=_backgrounds(verdicts, people, roots, params),

@@ -54,6 +54,7 @@ def text(params: Params, metrics: Metrics, shared: Mapping[str, Any]) -> str:
         counts=[(plain(key), plain(value)) for key, value in data["counts"]],
         backbone=params.train_refine.backbone,
         scale=params.train_refine.backbone_scale,
+        exports=[[plain(value) for value in row] for row in (shared["exports"] or {"rows": []})["rows"]],
         training=[("base", params.train_base), ("refine", params.train_refine)],
     )
     return re.sub(r"\n{3,}", "\n\n", card)

@@ -60,7 +60,7 @@ def export_part(task: ExportTask, folder: Path) -> None:
         network = load_refine(task.weights).eval()
         path = folder / FILES[task.variant]
         _make(network, task, path)
-        found = _check(network, task, path)
+        found = {"file": path.name, **_check(network, task, path)}
     finally:
         torch.set_num_threads(before)
     (folder / CHECK).write_text(json.dumps(found), encoding="utf-8")
@@ -69,10 +69,10 @@ def export_part(task: ExportTask, folder: Path) -> None:
 def read_check(folder: Path) -> dict[str, Any]:
     """Read what :func:`export_part` found.
 
-    ``bytes``; ``bound`` of the mean differences; ``random`` and ``real``: the worst differences on noise and on
-    composites, as of :class:`training.export.check.Difference`; ``inputs``: composites; ``mad``, ``mad_pytorch`` and
-    ``mad_loss``: mean absolute difference from true alpha times 1000, of the file, of PyTorch, and the first less the
-    second. Where OpenVINO is installed, ``openvino``: the worst differences there.
+    ``file``, its name; ``bytes``; ``bound`` of the mean differences; ``random`` and ``real``: the worst differences on
+    noise and on composites, as of :class:`training.export.check.Difference`; ``inputs``: composites; ``mad``,
+    ``mad_pytorch`` and ``mad_loss``: mean absolute difference from true alpha times 1000, of the file, of PyTorch, and
+    the first less the second. Where OpenVINO is installed, ``openvino``: the worst differences there.
     """
     return dict(json.loads((folder / CHECK).read_text(encoding="utf-8")))
 

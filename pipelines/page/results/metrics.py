@@ -1,4 +1,4 @@
-"""Reading the metrics of ``evaluate`` and ``robustness``: methods are data, and an older run lacks what came later."""
+"""Reading metrics of ``evaluate``, ``robustness``, ``export``: methods are data; an older run lacks what came later."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,12 +18,14 @@ Values = Mapping[str, float]
 
 
 class Metrics(NamedTuple):
-    """What the two stages wrote."""
+    """What the three stages wrote."""
 
     evaluate: dict[str, Any]
     """``metrics/evaluate.json``."""
     robustness: dict[str, Any]
     """``metrics/robustness.json``; empty where the stage has not run."""
+    export: dict[str, Any]
+    """``metrics/export.json``; empty where the stage has not run."""
 
     @property
     def test(self) -> dict[str, dict[str, Values]]:
@@ -47,9 +49,12 @@ def read(folder: Path) -> Metrics:
     wanted = folder / "evaluate.json"
     if not wanted.is_file():
         raise FileNotFoundError(f"{wanted} is missing; run 'dvc repro evaluate'")
-    further = folder / "robustness.json"
-    found = json.loads(further.read_text(encoding="utf-8")) if further.is_file() else {}
-    return Metrics(json.loads(wanted.read_text(encoding="utf-8")), found)
+    evaluate, robustness, export = (_values(folder / f"{name}.json") for name in ("evaluate", "robustness", "export"))
+    return Metrics(evaluate, robustness, export)
+
+
+def _values(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def in_order(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

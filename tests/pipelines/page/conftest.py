@@ -43,7 +43,14 @@ def make_metrics() -> dict[str, dict]:
             "shadow_only": {"samples": 6, "measure": "mean alpha x 1000, should be 0", "refine": 1.0, "classical": 3.0},
         },
     }
-    return {"evaluate": evaluate, "robustness": robustness}
+    check = {"bytes": 20_029_735, "bound": 0.0001, "inputs": 24, "mad": 55.6, "mad_loss": 0.0}
+    export = {
+        "onnx": check | {"file": "refine.onnx", "real": {"pha_mean": 0.0}},
+        "int8": check
+        | {"file": "refine.int8.onnx", "bytes": 5_521_069, "bound": 0.05, "mad": 56.0, "mad_loss": 0.376}
+        | {"real": {"pha_mean": 0.0070054}},
+    }
+    return {"evaluate": evaluate, "robustness": robustness, "export": export}
 
 
 def write_project(folder: Path, text: str) -> None:
@@ -90,5 +97,5 @@ def write_project(folder: Path, text: str) -> None:
 
 @pytest.fixture
 def values():
-    """The two metrics files as plain values, fresh for each test."""
+    """The three metrics files as plain values, fresh for each test."""
     return make_metrics()

@@ -19,7 +19,7 @@ METRIC = {"type", "value", "name", "config", "args", "verified"}
 
 @pytest.fixture
 def metrics(values):
-    return Metrics(values["evaluate"], values["robustness"])
+    return Metrics(**values)
 
 
 def check(front):

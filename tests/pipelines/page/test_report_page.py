@@ -83,6 +83,8 @@ def test_the_card_of_the_same_project_has_the_documented_form(made):
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert len(tables) > 10
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables[:6]} == {10}, "no bar of the data splits a cell"
+    exported = [line for line in tables if "convolutions in bytes" in line]
+    assert len(exported) == 1 and len(re.findall(r"(?<!\\)\|", exported[0])) == 8 and "| 5.5 |" in exported[0]
 
 
 def test_an_undefined_value_is_an_error():

@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from pipelines.page.results import robustness, tables, weak, worth
+from pipelines.page.results import exports, robustness, tables, weak, worth
 from pipelines.page.results.gallery import montages, predictions
 from pipelines.page.results.metrics import Metrics, best_rival, interval, number, ordered, read
 
 
 @pytest.fixture
 def metrics(values):
-    return Metrics(values["evaluate"], values["robustness"])
+    return Metrics(**values)
 
 
 def test_real_mattes_are_the_headline(metrics):
@@ -55,6 +55,17 @@ def test_metrics_of_an_older_run_still_make_a_page(metrics, tmp_path):
     assert robustness.chapter(old.robustness) is None and weak.probes(old) is None
     with pytest.raises(FileNotFoundError, match="run 'dvc repro evaluate'"):
         read(tmp_path / "nowhere")
+
+
+def test_exports_tell_what_they_cost(metrics):
+    found = exports.chapter(metrics.export)
+    assert found["inputs"] == 24
+    assert [tuple(row) for row in found["rows"]] == [
+        ("refine.onnx", "ONNX, any size", "20.0", "55.6", "+0.00", "0.000", "0.026"),
+        ("refine.int8.onnx", "ONNX, any size, convolutions in bytes", "5.5", "56.0", "+0.38", "1.786", "12.750"),
+    ]
+    assert exports.chapter({}) is None
+    assert exports.chapter({"onnx": {"mad": 1.0}}) is None  # of an older run
 
 
 def test_tables_mark_the_best_and_leave_out_what_nobody_measured(metrics):
